@@ -1,0 +1,172 @@
+# Postern: GNU make, no autotools.
+#
+#   make              the programs, in $(B)/bin          make run      build, start below ./run/, send a first message
+#   make check        everything short                   make install  DESTDIR= PREFIX=
+#   make deps         Debian packages and accounts       make clean
+#   make unit | lint | system | fuzz | crash | soak | bench            the parts of check, or longer versions of them
+#   SAN=1, V=1        address and undefined sanitizers, in a build folder of their own; the commands shown
+#   CC=clang works too
+
+VERSION	= 0.1
+,	:= ,
+PREFIX	?= /usr/local
+LIBEXEC	?= $(PREFIX)/lib/postern
+CONFDIR	?= /etc/postern
+RUNTIME	?= /run/postern
+MANDIR	?= $(PREFIX)/share/man
+SAN	?=
+LIBFUZZER ?=
+ifneq ($(LIBFUZZER),)
+override SAN = 1
+override CC = clang
+B	?= build-fuzz
+FUZZER	= -fsanitize=fuzzer
+else
+REPLAY	= $(B)/obj/regress/fuzz/replay.o
+endif
+ifeq ($(SAN),)
+B	?= build
+else
+B	?= build-san
+endif
+
+ifeq ($(origin CC),default)
+CC	= gcc
+endif
+PKG	= $(shell pkg-config $(1) 2>/dev/null)
+CPPFLAGS += -D_GNU_SOURCE -Icommon $(call PKG,--cflags libbsd-overlay libevent_core)
+WARN	= -Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes -Wshadow -Wpointer-arith -Wcast-qual -Werror
+ifeq ($(SAN),)
+CFLAGS	?= -O2 -g
+HARDEN	?= -D_FORTIFY_SOURCE=3 -fPIE -fstack-protector-strong -fstack-clash-protection
+LDHARDEN ?= -pie -Wl,-z,relro,-z,now
+else
+CFLAGS	?= -O1 -g -fno-omit-frame-pointer
+HARDEN	= -fPIE -fsanitize=address,undefined$(if $(LIBFUZZER),$(,)fuzzer-no-link) -fno-sanitize-recover=undefined
+LDHARDEN = -pie -fsanitize=address,undefined
+endif
+DEFS	= -DPOSTERN_VERSION='"$(VERSION)"' -DPOSTERN_LIBEXEC='"$(LIBEXEC)"' -DPOSTERN_CONF='"$(CONFDIR)/postern.conf"' \
+	  -DPOSTERN_RUNTIME='"$(RUNTIME)"'
+# V=1 shows the commands.
+SAY	= $(if $(V),,@echo '  $(1)  $(2)';)
+COMPILE	= $(CC) -std=gnu11 $(CPPFLAGS) $(DEFS) $(WARN) $(CFLAGS) $(HARDEN) -MMD -MP
+LINK	= $(CC) $(CFLAGS) $(HARDEN) $(LDFLAGS) $(LDHARDEN)
+LIBS	= $(call PKG,--libs libbsd-overlay libbsd-ctor libevent_core) $(if $(wildcard common/sandbox.c),-lseccomp)
+
+# ---- which source belongs to which program ----
+PROGRAMS = posternd postern-listener postern-lookup postern-resolver postern-queue postern-deliver postern-agent \
+	   sendmail posternctl
+posternd_SRC		:= $(wildcard smtpd/posternd.c smtpd/parent*.c smtpd/priv*.c)
+postern-listener_SRC	:= $(filter-out $(posternd_SRC),$(wildcard smtpd/*.c))
+postern-resolver_SRC	:= $(wildcard lookup/resolver.c lookup/dns*.c lookup/mx*.c)
+postern-lookup_SRC	:= $(filter-out $(postern-resolver_SRC),$(wildcard lookup/*.c))
+postern-agent_SRC	:= $(wildcard deliver/agent*.c deliver/maildir*.c deliver/expand*.c)
+postern-deliver_SRC	:= $(filter-out $(postern-agent_SRC),$(wildcard deliver/*.c))
+postern-queue_SRC	:= $(wildcard queue/*.c)
+sendmail_SRC		:= $(wildcard ctl/sendmail*.c ctl/submit*.c ctl/ask*.c)
+posternctl_SRC		:= $(wildcard ctl/posternctl*.c ctl/show*.c ctl/ask*.c)
+# The only programs that link these (regress/lint/link looks at the result).
+postern-queue_LIBS	= -lsqlite3
+postern-resolver_LIBS	= -lunbound
+
+obj	= $(patsubst %.c,$(B)/obj/%.o,$(1))
+# During construction a program whose main is not there yet is left out.
+main-posternd = smtpd/posternd.c
+main-postern-listener = smtpd/listener.c
+main-postern-resolver = lookup/resolver.c
+main-postern-lookup = lookup/lookup.c
+main-postern-agent = deliver/agent.c
+main-postern-deliver = deliver/main.c
+main-postern-queue = queue/main.c
+main-sendmail = ctl/sendmail.c
+main-posternctl = ctl/posternctl.c
+HERE	:= $(foreach p,$(PROGRAMS),$(if $(wildcard $(main-$(p))),$(p)))
+
+all: $(HERE:%=$(B)/bin/%) $(if $(filter sendmail,$(HERE)),$(B)/bin/mailq $(B)/bin/newaliases)
+
+$(B)/libcommon.a: $(call obj,$(wildcard common/*.c))
+	@rm -f $@
+	$(call SAY,AR,$@)ar rcs $@ $^
+
+define program
+$(B)/bin/$(1): $(call obj,$($(1)_SRC)) $(B)/libcommon.a
+	@mkdir -p $$(@D)
+	$$(call SAY,LD,$$@)$$(LINK) -o $$@ $$^ $$($(1)_LIBS) $$(LIBS)
+endef
+$(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
+
+$(B)/bin/mailq $(B)/bin/newaliases: $(B)/bin/sendmail
+	$(call SAY,LN,$@)ln -sf sendmail $@
+
+# A changed compiler, option or path builds everything anew.
+$(B)/flags: force
+	@mkdir -p $(B)
+	@echo '$(subst ','\'',$(COMPILE))' | cmp -s - $@ || echo '$(subst ','\'',$(COMPILE))' >$@
+
+$(B)/obj/%.o: %.c $(B)/flags
+	@mkdir -p $(@D)
+	$(call SAY,CC,$<)$(COMPILE) -I$(<D) $(INCLUDES) -c -o $@ $<
+
+# ---- unit tests: the line "links: a/b.c c/d.c" at a test's top says which objects it needs ----
+links	= $(shell sed -n 's|^.*links: *\([^*]*\).*|\1|p;/\*\//q' $(1))
+UNIT	:= $(patsubst regress/unit/%.c,%,$(wildcard regress/unit/test_*.c))
+define unit-test
+$(B)/unit/$(1): $(B)/obj/regress/unit/$(1).o $(call obj,$(2)) $(B)/libcommon.a
+	@mkdir -p $$(@D)
+	$$(call SAY,LD,$$@)$$(LINK) -o $$@ $$^ -Wl,--as-needed -lsqlite3 -lunbound -Wl,--no-as-needed $$(LIBS)
+$(B)/obj/regress/unit/$(1).o: INCLUDES = -Iregress/unit $(addprefix -I,$(sort $(patsubst %/,%,$(dir $(2)))))
+endef
+$(foreach t,$(UNIT),$(eval $(call unit-test,$(t),$(call links,regress/unit/$(t).c))))
+unit-build: $(UNIT:%=$(B)/unit/%)
+unit: unit-build
+	@B=$(B) regress/run unit
+
+# ---- fuzz targets, under regress/fuzz/replay.c; with LIBFUZZER=1 (clang, sanitizers) under libFuzzer ----
+FUZZ	:= $(patsubst regress/fuzz/%.c,%,$(wildcard regress/fuzz/fuzz_*.c))
+define fuzz-target
+$(B)/fuzz/$(1): $(B)/obj/regress/fuzz/$(1).o $(REPLAY) $(call obj,$(2)) $(B)/libcommon.a
+	@mkdir -p $$(@D)
+	$$(call SAY,LD,$$@)$$(LINK) $$(FUZZER) -o $$@ $$^ $$(LIBS)
+$(B)/obj/regress/fuzz/$(1).o: INCLUDES = $(addprefix -I,$(sort $(patsubst %/,%,$(dir $(2)))))
+endef
+$(foreach t,$(FUZZ),$(eval $(call fuzz-target,$(t),$(call links,regress/fuzz/$(t).c))))
+fuzz-build: $(FUZZ:%=$(B)/fuzz/%)
+
+# ---- the rest ----
+deps:
+	@sh etc/deps.sh all
+deps-build:
+	@sh etc/deps.sh build
+run: deps-build
+	@$(MAKE) --no-print-directory all
+	@B=$(B) sh etc/run.sh
+check: deps
+	@$(MAKE) --no-print-directory all unit-build fuzz-build
+	@B=$(B) SAN=$(SAN) regress/run check
+lint system crash soak: all
+	@B=$(B) SAN=$(SAN) regress/run $@
+fuzz: fuzz-build
+	@B=$(B) LIBFUZZER=$(LIBFUZZER) regress/run fuzz
+bench: all
+	@if [ -x regress/bench/run ]; then B=$(B) regress/bench/run; else echo "regress/bench/run is not here"; exit 1; fi
+
+clean:
+	rm -rf build build-san build-fuzz
+
+I = $(DESTDIR)$(PREFIX)
+install: all
+	install -d $(I)/sbin $(I)/bin $(I)/lib $(DESTDIR)$(LIBEXEC) $(DESTDIR)$(CONFDIR) \
+		$(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8
+	install -m 755 $(B)/bin/posternd $(B)/bin/posternctl $(B)/bin/sendmail $(I)/sbin/
+	install -m 755 $(patsubst %,$(B)/bin/%,$(filter postern-%,$(PROGRAMS))) $(DESTDIR)$(LIBEXEC)/
+	ln -sf ../sbin/sendmail $(I)/lib/sendmail
+	ln -sf ../sbin/sendmail $(I)/bin/mailq
+	ln -sf ../sbin/sendmail $(I)/bin/newaliases
+	install -m 644 smtpd/posternd.8 ctl/sendmail.8 ctl/posternctl.8 $(DESTDIR)$(MANDIR)/man8/
+	install -m 644 etc/postern.conf.5 $(DESTDIR)$(MANDIR)/man5/
+	install -m 644 etc/postern.conf $(DESTDIR)$(CONFDIR)/postern.conf.example
+	[ -e $(DESTDIR)$(CONFDIR)/postern.conf ] || install -m 644 etc/postern.conf $(DESTDIR)$(CONFDIR)/
+
+.PHONY: all force unit unit-build fuzz fuzz-build deps deps-build run check lint system crash soak bench clean install
+.DELETE_ON_ERROR:
+-include $(shell find $(B)/obj -name '*.d' 2>/dev/null)

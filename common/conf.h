@@ -1,0 +1,163 @@
+/*
+ * conf: the configuration as every program sees it, and its one parser.
+ *
+ * conf_load (parent, posternd -n): reads the file and its includes, fills in what the host knows (hostname, domain,
+ * resolvers, our addresses), parses, checks; all errors are reported with file, line and column. conf_text is that file in one piece,
+ * which the parent hands to the children, who call conf_parse on it: the same text gives the same struct everywhere,
+ * with the same indices of tables, actions and listeners. A struct conf is read-only after that.
+ */
+#ifndef CONF_H
+#define CONF_H
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "buf.h"
+#include "log.h"
+
+/* name in the file, field, unit, default. Sizes in bytes, times in ms, rates in events a minute, counts plain. */
+#define CONF_LIMITS(X) \
+	X("message-size",		MESSAGE_SIZE,	SIZE,	35 * 1024 * 1024) \
+	X("recipients",			RECIPIENTS,	COUNT,	1000) \
+	X("connections",		CONNECTIONS,	COUNT,	2000) \
+	X("connections-per-client",	PER_CLIENT,	COUNT,	50) \
+	X("rate-per-client",		RATE_CLIENT,	RATE,	200) \
+	X("errors",			ERRORS,		COUNT,	20) \
+	X("commands",			COMMANDS,	COUNT,	100000) /* that move no mail, in a session */ \
+	X("hops",			HOPS,		COUNT,	100) \
+	X("line-length",		LINE_LENGTH,	SIZE,	65536)	/* of a line in a message */ \
+	X("command-timeout",		T_COMMAND,	TIME,	5 * 60 * 1000) \
+	X("data-timeout",		T_DATA,		TIME,	10 * 60 * 1000)	/* silence within a message */ \
+	X("data-rate",			DATA_RATE,	SIZE,	100)	/* least bytes a second, over a minute */ \
+	X("session-timeout",		T_SESSION,	TIME,	24 * 3600 * 1000)
+
+#define CONF_LIMIT_ENUM(name, id, unit, dflt) LIM_##id,
+enum conf_limit { CONF_LIMITS(CONF_LIMIT_ENUM) LIM__MAX };
+
+struct conf_listen {
+	struct sockaddr_storage	 sa;		/* sa.ss_family AF_UNIX: the submission socket */
+	socklen_t		 salen;
+	char			*text;		/* "127.0.0.1:2525", "submit.sock" */
+	char			*hostname, *tag, *banner;	/* hostname: never NULL after the check; others may be */
+	bool			 normalise;
+};
+
+enum table_kind { TABLE_LIST, TABLE_MAP, TABLE_FILE };
+struct conf_table {
+	char		*name, *path;		/* path: TABLE_FILE */
+	enum table_kind	 kind;
+	char		**keys, **values;	/* inline ones; values[i] is NULL in a list */
+	size_t		 n;
+};
+
+struct pattern {
+	enum { PAT_NONE, PAT_WORD, PAT_SUFFIX, PAT_GLOB, PAT_TABLE } kind;
+	bool		 negate;
+	char		*text;			/* case folded */
+	int		 table;			/* index, PAT_TABLE */
+};
+
+struct cidr {
+	int		 family;
+	uint8_t		 addr[16];
+	unsigned	 bits;
+};
+
+enum action_kind { ACTION_MAILDIR, ACTION_RELAY, ACTION_DISCARD };
+struct conf_via {			/* one smarthost */
+	char		*host;			/* name, or address */
+	uint16_t	 port;
+	bool		 literal;		/* [HOST] or address: no MX look-up */
+};
+struct conf_action {
+	char		*name;
+	enum action_kind kind;
+	char		*path;			/* maildir: as written */
+	char		*user;			/* `user ACCOUNT`, or NULL */
+	int		 users;			/* table index or -1 */
+	struct conf_via	*via;
+	size_t		 nvia;
+};
+
+enum match_from { FROM_ANY, FROM_LOCAL, FROM_SOCKET, FROM_AUTH, FROM_TABLE, FROM_CIDR };
+enum match_for { FOR_ANY, FOR_LOCAL, FOR_DOMAIN, FOR_RCPT };
+enum match_verdict { VERDICT_ACTION, VERDICT_REJECT, VERDICT_DEFER };
+struct conf_match {
+	unsigned	 line;			/* where it stands, for explanations */
+	enum match_from	 from;
+	bool		 from_not;
+	int		 from_table;
+	struct cidr	 from_cidr;
+	bool		 auth, tls;
+	struct pattern	 helo, mail_from, tag;
+	enum match_for	 for_;
+	struct pattern	 for_pattern;
+	enum match_verdict verdict;
+	int		 action;		/* index, VERDICT_ACTION */
+	char		*reply;			/* "550 5.7.1 text", else NULL = the default one */
+};
+
+enum dest_kind { DEST_EXACT, DEST_SUFFIX, DEST_MX, DEST_MX_GLOB, DEST_ANY };
+#define DEST_HAS_CONCURRENCY	1
+#define DEST_HAS_RETRY		2
+#define DEST_HAS_LIFETIME	4
+struct conf_dest {
+	enum dest_kind	 kind;
+	char		*text;
+	unsigned	 has;
+	unsigned	 concurrency;
+	uint64_t	 retry_min, retry_max, lifetime;	/* ms */
+};
+
+struct conf {
+	uint32_t	 generation;
+	char		*hostname, *domain, *spool, *runtime;
+	enum log_kind	 log_kind;
+	enum log_format	 log_format;
+	enum log_level	 log_level;
+	char		*log_path;
+	char		**resolvers;		/* "127.0.0.1@5353"; none: the system's */
+	size_t		 nresolvers;
+	unsigned	 listeners;
+	uint64_t	 limit[LIM__MAX];
+	struct conf_listen *listen;		size_t nlisten;		/* the submission socket is always the last */
+	struct conf_table *table;		size_t ntable;
+	struct conf_dest *dest;			size_t ndest;
+	struct conf_action *action;		size_t naction;
+	struct conf_match *match;		size_t nmatch;
+	char		**local_addr;		size_t nlocal_addr;	/* our addresses, as text */
+	char		*me;			/* not run by root: the account everything is delivered as; else NULL */
+};
+
+struct conf_error {				/* what a front end prints */
+	char		*text;			/* "file:line:column: what; what to do" */
+	bool		 warning;
+};
+struct conf_errors {
+	struct conf_error *v;
+	size_t		 n;
+	size_t		 nerror;		/* without the warnings */
+};
+
+struct conf_define { const char *name, *value; };	/* posternd -D */
+
+/* NULL if there is any error. *text gets the whole configuration for conf_parse. */
+struct conf *conf_load(const char *file, const struct conf_define *, size_t ndefine, struct buf *text, struct conf_errors *);
+struct conf *conf_parse(const char *text, size_t len, uint32_t generation, struct conf_errors *);
+void	 conf_errors_free(struct conf_errors *);
+void	 conf_free(struct conf *);
+
+/* The values that hold for a destination domain, key by key (mx: the MX host, or NULL). */
+struct dest_policy {
+	unsigned	 concurrency;		/* default 20 */
+	uint64_t	 retry_min, retry_max, lifetime;	/* 5 min, 4 h, 5 d */
+};
+struct dest_policy conf_policy(const struct conf *, const char *domain, const char *mx);
+int	 conf_action(const struct conf *, const char *name);	/* index or -1 */
+/* Hostname, domain, localhost, listeners' hostnames, our address literals, no domain at all. */
+bool	 conf_is_local_domain(const struct conf *, const char *domain);
+bool	 conf_is_own_address(const struct conf *, const struct sockaddr *);	/* loopback included */
+
+#endif

@@ -1,0 +1,77 @@
+/*
+ * conf_parse: statements -> struct conf. Private to common/conf*.c.
+ *
+ * conf_parse.c has the table of statements and the helpers below; conf_parse_*.c have the handlers of one family each. A
+ * handler that returns false has reported why, and its statement is left there.
+ */
+#ifndef CONF_PARSE_H
+#define CONF_PARSE_H
+
+#include "conf_lex.h"
+
+struct conf_places {		/* where things stand, by their index, for the checks */
+	struct conf_pos	*table, *action, *listen, *match;
+};
+struct parse {
+	struct conf		*conf;
+	struct conf_unit	*unit;
+	const struct conf_stmt	*st;
+	size_t			 i;		/* next token */
+	unsigned		 seen;		/* bits of single statements */
+	struct conf_places	 at;
+};
+
+const struct conf_tok *conf_peek(const struct parse *);		/* NULL at the end of the statement */
+const struct conf_tok *conf_next(struct parse *);
+bool	 conf_accept(struct parse *, const char *word);
+bool	 conf_accept_kind(struct parse *, enum tok_kind);
+/* A word or string, else NULL after a report that says what was expected. */
+const char *conf_want(struct parse *, const char *what);
+bool	 conf_want_kind(struct parse *, enum tok_kind, const char *what);
+bool	 conf_want_end(struct parse *);
+/* Reports at a token (NULL: behind the last one); false. */
+bool	 conf_bad(struct parse *, const struct conf_tok *, const char *, ...) __attribute__((format(printf, 3, 4)));
+bool	 conf_expected(struct parse *, const struct conf_tok *, const char *what);
+const struct conf_tok *conf_last(const struct parse *);		/* the one taken last */
+int	 conf_table_index(const struct conf *, const char *name);
+
+bool	 conf_is_statement(const char *);
+
+/* Options: a word, and what reads the rest of it. No function: of the contract, but not available yet. */
+struct opt_row {
+	const char	*word;
+	bool		(*fn)(struct parse *, void *obj);
+	unsigned	 once;		/* a bit: may stand once (rows may share it); 0: any number of times */
+};
+bool	 conf_option(struct parse *, const struct opt_row *, size_t n, void *obj, unsigned *seen);	/* one of them */
+bool	 conf_options(struct parse *, const struct opt_row *, size_t n, void *obj, unsigned *seen);
+/* { item, item ... }: one is called at each item; after a bad one reading goes on behind the next separator. */
+bool	 conf_items(struct parse *, bool (*one)(struct parse *, void *), void *obj);
+
+/* <name> -> index of the table, -1 after a report. */
+int	 conf_want_table(struct parse *);
+bool	 conf_want_pattern(struct parse *, struct pattern *, bool table_too);
+bool	 conf_valid_name(const char *);			/* of tables, actions, tags */
+
+/* Values; NULL or what is wrong. */
+const char *conf_size(const char *, uint64_t *);
+const char *conf_time(const char *, uint64_t *);		/* ms */
+const char *conf_rate(const char *, uint64_t *);		/* events a minute */
+const char *conf_count(const char *, uint64_t *);
+bool	 conf_address(const char *, uint16_t port, struct sockaddr_storage *, socklen_t *);	/* [addr] or addr, numeric */
+
+/* The families. */
+bool	 parse_listen(struct parse *);
+bool	 parse_table(struct parse *);
+bool	 parse_destination(struct parse *);
+bool	 parse_action_name(struct parse *);	/* first pass: the name gets its index */
+bool	 parse_action(struct parse *);
+bool	 parse_match(struct parse *);
+const char *conf_reply_bad(const char *, char class);	/* is "550 5.7.1 text" not a reply of that class? what is wrong */
+
+void	 conf_defaults(struct parse *);		/* before the statements, and for what they did not say */
+void	 conf_finish(struct parse *);
+void	 conf_check(struct parse *);		/* what only the whole can tell */
+struct conf *conf_build(struct conf_unit *, uint32_t generation);	/* NULL with errors */
+
+#endif

@@ -1,0 +1,206 @@
+/*
+ * conf_parse_table: `table NAME { ... }`, `table NAME file "/path"`, and `destination ... { ... }`.
+ *
+ * Called by conf_parse. Pure code: the file of a table is opened by the parent and read by lookup.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "addr.h"
+#include "conf_parse.h"
+#include "xmalloc.h"
+
+static bool
+table_item(struct parse *p, void *obj)
+{
+	struct conf_table *t = obj;
+	const struct conf_tok *first = conf_peek(p);
+	const char *key = conf_want(p, "an item, or key = value"), *value = NULL;
+	bool map;
+
+	if (key == NULL)
+		return false;
+	map = conf_accept_kind(p, TOK_EQUAL);
+	if (map && (value = conf_want(p, "a value")) == NULL)
+		return false;
+	if (t->n > 0 && map != (t->kind == TABLE_MAP))
+		return conf_bad(p, first, "table %s has items with and without a value; it must be one or the other", t->name);
+	t->kind = map ? TABLE_MAP : TABLE_LIST;
+	t->keys = conf_more(t->keys, t->n, sizeof(*t->keys));
+	t->values = conf_more(t->values, t->n, sizeof(*t->values));
+	t->keys[t->n] = xstrdup(key);
+	t->values[t->n++] = map ? xstrdup(value) : NULL;
+	return true;
+}
+
+static bool
+table_file(struct parse *p, struct conf_table *t)
+{
+	const char *s = conf_want(p, "the file's full path");
+
+	t->kind = TABLE_FILE;
+	if (s == NULL)
+		return false;
+	if (s[0] != '/')
+		return conf_bad(p, conf_last(p), "\"%s\" is not a full path; begin it with /", s);
+	t->path = xstrdup(s);
+	return conf_want_end(p);
+}
+
+bool
+parse_table(struct parse *p)
+{
+	struct conf *c = p->conf;
+	const struct conf_tok *t = conf_peek(p);
+	const char *name = conf_want(p, "a name for the table");
+	struct conf_table *table;
+
+	if (name == NULL)
+		return false;
+	if (!conf_valid_name(name))
+		return conf_bad(p, t, "\"%s\" cannot name a table; use letters, digits, - _ and .", name);
+	if (conf_table_index(c, name) != -1)
+		return conf_bad(p, t, "a second table \"%s\"; give it another name", name);
+	if (c->ntable >= UINT16_MAX)
+		return conf_bad(p, t, "too many tables");
+	c->table = conf_more(c->table, c->ntable, sizeof(*c->table));
+	p->at.table = conf_more(p->at.table, c->ntable, sizeof(*p->at.table));
+	p->at.table[c->ntable] = t->pos;
+	table = &c->table[c->ntable++];
+	table->name = xstrdup(name);
+	if (conf_accept(p, "file"))
+		return table_file(p, table);
+	if (conf_tok_is(conf_peek(p), "sqlite"))
+		return conf_bad(p, conf_peek(p), "sqlite tables are not available yet; use file");
+	if ((t = conf_peek(p)) == NULL || t->kind != TOK_OPEN)
+		return conf_expected(p, t, "{ or file");
+	return conf_items(p, table_item, table);
+}
+
+/* ---- destination ---- */
+
+struct dest_parse {
+	struct conf_dest	*d;
+	unsigned		 seen;
+};
+
+static bool
+dest_time(struct parse *p, const char *s, const struct conf_tok *t, uint64_t *out)
+{
+	const char *wrong = conf_time(s, out);
+
+	return wrong == NULL || conf_bad(p, t, "\"%s\": %s", s, wrong);
+}
+
+static bool
+dest_retry(struct parse *p, void *obj)
+{
+	struct conf_dest *d = obj;
+	const struct conf_tok *t = conf_peek(p);
+	const char *s = conf_want(p, "the shortest and longest wait, such as 5m..4h"), *dots;
+	char *first;
+	bool ok;
+
+	if (s == NULL)
+		return false;
+	if ((dots = strstr(s, "..")) == NULL)
+		return conf_bad(p, t, "\"%s\": write the shortest and the longest wait as 5m..4h", s);
+	first = xstrndup(s, (size_t)(dots - s));
+	ok = dest_time(p, first, t, &d->retry_min) && dest_time(p, dots + 2, t, &d->retry_max);
+	free(first);
+	if (ok && d->retry_min > d->retry_max)
+		return conf_bad(p, t, "\"%s\": the first time must not be longer than the second", s);
+	d->has |= DEST_HAS_RETRY;
+	return ok;
+}
+
+static bool
+dest_lifetime(struct parse *p, void *obj)
+{
+	struct conf_dest *d = obj;
+	const char *s = conf_want(p, "a time, such as 5d");
+
+	d->has |= DEST_HAS_LIFETIME;
+	return s != NULL && dest_time(p, s, conf_last(p), &d->lifetime);
+}
+
+static bool
+dest_concurrency(struct parse *p, void *obj)
+{
+	struct conf_dest *d = obj;
+	const char *s = conf_want(p, "a number of connections");
+	uint64_t n;
+
+	if (s == NULL)
+		return false;
+	if (conf_count(s, &n) != NULL || n > 10000)
+		return conf_bad(p, conf_last(p), "concurrency \"%s\": a number from 1 to 10000 is expected", s);
+	d->concurrency = (unsigned)n;
+	d->has |= DEST_HAS_CONCURRENCY;
+	return true;
+}
+
+static const struct opt_row dest_rows[] = {
+	{ "retry",			dest_retry,		1 },
+	{ "lifetime",			dest_lifetime,		2 },
+	{ "concurrency",		dest_concurrency,	4 },
+	{ "rate",			NULL,			0 },
+	{ "messages-per-connection",	NULL,			0 },
+	{ "recipients-per-message",	NULL,			0 },
+	{ "pool",			NULL,			0 },
+	{ "tls",			NULL,			0 },
+	{ "family",			NULL,			0 },
+	{ "delay-notice",		NULL,			0 },
+};
+
+static bool
+dest_item(struct parse *p, void *obj)
+{
+	struct dest_parse *dp = obj;
+
+	return conf_option(p, dest_rows, sizeof(dest_rows) / sizeof(dest_rows[0]), dp->d, &dp->seen);
+}
+
+static bool
+dest_name(struct parse *p, struct conf_dest *d, bool mx)
+{
+	const char *s = conf_want(p, mx ? "the name of an MX, or a glob" : "DOMAIN, .DOMAIN, mx PATTERN or *");
+	bool glob;
+
+	if (s == NULL)
+		return false;
+	glob = strpbrk(s, "*?") != NULL;
+	d->text = xstrdup(s);
+	d->kind = mx ? (glob ? DEST_MX_GLOB : DEST_MX) : strcmp(s, "*") == 0 ? DEST_ANY : s[0] == '.' ? DEST_SUFFIX : DEST_EXACT;
+	if (!mx && glob && d->kind != DEST_ANY)
+		return conf_bad(p, conf_last(p), "\"%s\": a destination is no glob; .example.org means all domains below it", s);
+	if (!glob && !addr_valid_domain(s + (d->kind == DEST_SUFFIX), true))
+		return conf_bad(p, conf_last(p), "\"%s\" is not a valid domain name", s);
+	return true;
+}
+
+static bool
+dest_twice(const struct conf *c, const struct conf_dest *d)
+{
+	for (const struct conf_dest *e = c->dest; e < d; e++)
+		if (e->text != NULL && (e->kind == d->kind) && strcasecmp(e->text, d->text) == 0)
+			return true;
+	return false;
+}
+
+bool
+parse_destination(struct parse *p)
+{
+	struct conf *c = p->conf;
+	const struct conf_tok *t = conf_peek(p);
+	bool mx = conf_tok_is(t, "mx") && p->i + 1 < p->st->n && p->st->v[p->i + 1].kind != TOK_OPEN;
+	struct dest_parse dp = { 0 };
+
+	p->i += mx;
+	c->dest = conf_more(c->dest, c->ndest, sizeof(*c->dest));
+	dp.d = &c->dest[c->ndest++];
+	if (!dest_name(p, dp.d, mx))
+		return false;
+	if (dest_twice(c, dp.d))
+		return conf_bad(p, conf_last(p), "a second destination \"%s\"; put its keys into the first", dp.d->text);
+	return conf_items(p, dest_item, &dp);
+}

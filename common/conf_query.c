@@ -1,0 +1,269 @@
+/*
+ * conf_query: questions to a finished configuration, and its end.
+ *
+ * Called by every program. Pure code; a struct conf is only read here, but for conf_free.
+ */
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+#include "conf.h"
+#include "match.h"
+
+/* ---- destinations ---- */
+
+static bool
+suffix_fits(const char *suffix, const char *domain)
+{
+	size_t n = strlen(suffix), len = strlen(domain);
+
+	return len > n && strcasecmp(domain + len - n, suffix) == 0;
+}
+
+/* How specific the block is for this domain or MX; 0: it does not fit. */
+static unsigned
+dest_rank(const struct conf_dest *d, const char *domain, const char *mx)
+{
+	switch (d->kind) {
+	case DEST_EXACT:
+		return strcasecmp(d->text, domain) == 0 ? 100000 : 0;
+	case DEST_SUFFIX:
+		return suffix_fits(d->text, domain) ? 1000 + (unsigned)strlen(d->text) : 0;
+	case DEST_MX:
+		return mx != NULL && strcasecmp(d->text, mx) == 0 ? 999 : 0;
+	case DEST_MX_GLOB:
+		return mx != NULL && glob_match(d->text, mx) ? 2 + (unsigned)strlen(d->text) : 0;
+	case DEST_ANY:
+		return 1;
+	}
+	return 0;
+}
+
+struct dest_policy
+conf_policy(const struct conf *c, const char *domain, const char *mx)
+{
+	struct dest_policy pol = { 20, 5 * 60 * 1000, 4 * 3600 * 1000, 5ULL * 24 * 3600 * 1000 };
+	unsigned rank, concurrency = 0, retry = 0, lifetime = 0;
+	const struct conf_dest *d;
+
+	for (size_t i = 0; i < c->ndest; i++) {
+		d = &c->dest[i];
+		rank = dest_rank(d, domain, mx);
+		if ((d->has & DEST_HAS_CONCURRENCY) && rank > concurrency) {
+			concurrency = rank;
+			pol.concurrency = d->concurrency;
+		}
+		if ((d->has & DEST_HAS_RETRY) && rank > retry) {
+			retry = rank;
+			pol.retry_min = d->retry_min;
+			pol.retry_max = d->retry_max;
+		}
+		if ((d->has & DEST_HAS_LIFETIME) && rank > lifetime) {
+			lifetime = rank;
+			pol.lifetime = d->lifetime;
+		}
+	}
+	return pol;
+}
+
+int
+conf_action(const struct conf *c, const char *name)
+{
+	for (size_t i = 0; i < c->naction; i++)
+		if (strcmp(c->action[i].name, name) == 0)
+			return (int)i;
+	return -1;
+}
+
+/* ---- what is ours ---- */
+
+struct ip {			/* an address in one form: IPv4 as IPv4-mapped IPv6 */
+	uint8_t	b[16];
+};
+
+static void
+ip_from4(struct ip *ip, const void *addr)
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+
+	memcpy(ip->b, mapped, sizeof(mapped));
+	memcpy(ip->b + 12, addr, 4);
+}
+
+static bool
+ip_from_sockaddr(struct ip *ip, const struct sockaddr *sa)
+{
+	if (sa->sa_family == AF_INET)
+		ip_from4(ip, &((const struct sockaddr_in *)(const void *)sa)->sin_addr);
+	else if (sa->sa_family == AF_INET6)
+		memcpy(ip->b, &((const struct sockaddr_in6 *)(const void *)sa)->sin6_addr, sizeof(ip->b));
+	else
+		return false;
+	return true;
+}
+
+static bool
+ip_from_text(struct ip *ip, const char *s)
+{
+	struct in_addr in;
+
+	if (inet_pton(AF_INET, s, &in) == 1) {
+		ip_from4(ip, &in);
+		return true;
+	}
+	return inet_pton(AF_INET6, s, ip->b) == 1;
+}
+
+static bool
+ip_is_loopback(const struct ip *ip)
+{
+	const struct in6_addr *in6 = (const struct in6_addr *)(const void *)ip->b;
+
+	return IN6_IS_ADDR_LOOPBACK(in6) || (IN6_IS_ADDR_V4MAPPED(in6) && ip->b[12] == 127);
+}
+
+static bool
+ip_is_own(const struct conf *c, const struct ip *ip)
+{
+	static const struct ip any6, any4 = { { [10] = 0xff, [11] = 0xff } };
+	struct ip own;
+
+	if (ip_is_loopback(ip))
+		return true;
+	if (memcmp(ip, &any6, sizeof(*ip)) == 0 || memcmp(ip, &any4, sizeof(*ip)) == 0)
+		return false;
+	for (size_t i = 0; i < c->nlocal_addr; i++)
+		if (ip_from_text(&own, c->local_addr[i]) && memcmp(&own, ip, sizeof(own)) == 0)
+			return true;
+	for (size_t i = 0; i < c->nlisten; i++)
+		if (ip_from_sockaddr(&own, (const struct sockaddr *)&c->listen[i].sa) && memcmp(&own, ip, sizeof(own)) == 0)
+			return true;
+	return false;
+}
+
+bool
+conf_is_own_address(const struct conf *c, const struct sockaddr *sa)
+{
+	struct ip ip;
+
+	return ip_from_sockaddr(&ip, sa) && ip_is_own(c, &ip);
+}
+
+/* [192.0.2.1], [IPv6:2001:db8::1] */
+static bool
+is_own_literal(const struct conf *c, const char *domain)
+{
+	size_t n = strlen(domain);
+	char addr[64];
+	struct ip ip;
+
+	if (n < 3 || n - 2 >= sizeof(addr) || domain[n - 1] != ']')
+		return false;
+	memcpy(addr, domain + 1, n - 2);
+	addr[n - 2] = '\0';
+	return ip_from_text(&ip, strncasecmp(addr, "IPv6:", 5) == 0 ? addr + 5 : addr) && ip_is_own(c, &ip);
+}
+
+bool
+conf_is_local_domain(const struct conf *c, const char *domain)
+{
+	if (domain[0] == '\0')
+		return true;
+	if (domain[0] == '[')
+		return is_own_literal(c, domain);
+	if (strcasecmp(domain, c->domain) == 0 || strcasecmp(domain, c->hostname) == 0 || strcasecmp(domain, "localhost") == 0)
+		return true;
+	for (size_t i = 0; i < c->nlisten; i++)
+		if (c->listen[i].hostname != NULL && strcasecmp(domain, c->listen[i].hostname) == 0)
+			return true;
+	return false;
+}
+
+/* ---- the end ---- */
+
+static void
+free_strings(char **v, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		free(v[i]);
+	free(v);
+}
+
+static void
+free_listeners(struct conf *c)
+{
+	for (size_t i = 0; i < c->nlisten; i++) {
+		free(c->listen[i].text);
+		free(c->listen[i].hostname);
+		free(c->listen[i].tag);
+		free(c->listen[i].banner);
+	}
+	free(c->listen);
+}
+
+static void
+free_tables(struct conf *c)
+{
+	for (size_t i = 0; i < c->ntable; i++) {
+		free(c->table[i].name);
+		free(c->table[i].path);
+		free_strings(c->table[i].keys, c->table[i].n);
+		free_strings(c->table[i].values, c->table[i].n);
+	}
+	free(c->table);
+}
+
+static void
+free_actions(struct conf *c)
+{
+	struct conf_action *a;
+
+	for (size_t i = 0; i < c->naction; i++) {
+		a = &c->action[i];
+		free(a->name);
+		free(a->path);
+		free(a->user);
+		for (size_t k = 0; k < a->nvia; k++)
+			free(a->via[k].host);
+		free(a->via);
+	}
+	free(c->action);
+}
+
+static void
+free_rules(struct conf *c)
+{
+	struct conf_match *m;
+
+	for (size_t i = 0; i < c->nmatch; i++) {
+		m = &c->match[i];
+		free(m->helo.text);
+		free(m->mail_from.text);
+		free(m->tag.text);
+		free(m->for_pattern.text);
+		free(m->reply);
+	}
+	free(c->match);
+}
+
+void
+conf_free(struct conf *c)
+{
+	if (c == NULL)
+		return;
+	free_listeners(c);
+	free_tables(c);
+	free_actions(c);
+	free_rules(c);
+	for (size_t i = 0; i < c->ndest; i++)
+		free(c->dest[i].text);
+	free(c->dest);
+	free_strings(c->resolvers, c->nresolvers);
+	free_strings(c->local_addr, c->nlocal_addr);
+	free(c->hostname);
+	free(c->domain);
+	free(c->spool);
+	free(c->runtime);
+	free(c->log_path);
+	free(c->me);
+	free(c);
+}

@@ -1,0 +1,69 @@
+/*
+ * line: what a client sends, as lines and as message data. Pure code, fed in pieces of any size.
+ *
+ * Used by the listener for commands and for DATA/BDAT, by the submission side of sendmail for its input, and by the queue
+ * (bodyscan) for the facts it must learn itself. Only CRLF ends a line, only CRLF.CRLF ends DATA (RFC 5321 2.3.8, 4.1.1.4).
+ */
+#ifndef LINE_H
+#define LINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "buf.h"
+
+/*
+ * A command line in buf, ended by CRLF: its length without CRLF and *next = bytes to drain; -1: not complete yet.
+ * A line ended by a bare LF counts as a line with *bare set.
+ */
+long	line_command(const struct buf *, size_t *next, bool *bare);
+
+#define DATA_BARE_CR	1
+#define DATA_BARE_LF	2
+#define DATA_NUL	4
+#define DATA_LONG	8	/* a line over the limit */
+#define DATA_BIG	16	/* over max bytes: the rest is read and dropped */
+
+struct datard {
+	uint64_t	 max;		/* most bytes of message */
+	size_t		 line_max;	/* longest line without CRLF */
+	bool		 normalise;	/* bare CR and LF become CRLF instead of an error (a bare-LF "dot" line never ends DATA) */
+	bool		 bdat;		/* no dot: bytes are counted by the caller */
+	/* state */
+	uint64_t	 total;		/* bytes of message so far (after un-stuffing) */
+	size_t		 line_len;
+	unsigned	 bad;		/* DATA_* seen */
+	int		 state;
+};
+
+void	datard_init(struct datard *, uint64_t max, size_t line_max, bool normalise, bool bdat);
+/*
+ * Takes from in, adds message bytes (dot-unstuffed, CRLF line ends) to out; returns bytes consumed. *end is set when the
+ * final CRLF.CRLF was consumed; what follows belongs to the next command. Once bad is set nothing more is added.
+ * The CRLF in front of the final dot belongs to the message.
+ */
+size_t	datard_feed(struct datard *, const uint8_t *in, size_t n, struct buf *out, bool *end);
+/* BDAT: the message is complete. A pending CR becomes DATA_BARE_CR (or CRLF when normalising). */
+void	datard_finish(struct datard *, struct buf *out);
+
+/* Facts about a message as it streams by (CRLF line ends expected, whatever comes is survived). */
+struct bodyscan {
+	unsigned	 flags;		/* MAIL_* of msg.h */
+	bool		 nul;
+	bool		 bare;		/* a bare CR or LF */
+	unsigned	 hops;		/* Received: lines in the header */
+	char		 message_id[256];	/* with its brackets; "" if none */
+	size_t		 header_len;	/* bytes up to and with the empty line; 0 until seen */
+	/* state */
+	uint64_t	 total;
+	size_t		 line_len;
+	bool		 in_body;
+	int		 last;
+	size_t		 head_len;
+	char		 head[320];	/* beginning of the current header field, unfolded */
+};
+void	bodyscan_init(struct bodyscan *);
+void	bodyscan_feed(struct bodyscan *, const uint8_t *, size_t);
+void	bodyscan_end(struct bodyscan *);
+
+#endif

@@ -1,0 +1,39 @@
+/*
+ * log: one line an event, in the shape administrators know ("postern/smtp[pid]: ID: to=<...>, ...").
+ *
+ * Used by every program. Lines are gathered and leave with one write a turn (log_flush, called by ev_turn and at
+ * exit). A log device that is full or gone loses lines, never mail: nothing here blocks or fails.
+ * Control characters and bytes over 0x7e in arguments are written as \xNN, so a peer cannot forge a line; valid
+ * UTF-8 passes.
+ *
+ * Two kinds of error: what a client, a server or a file did wrong is logged and answered by the caller;
+ * fatal/fatalx are for what can only be our own fault (or the machine's) and end this one process with exit code 70.
+ */
+#ifndef LOG_H
+#define LOG_H
+
+#include <stdarg.h>
+
+enum log_level { LOG_LV_ERROR, LOG_LV_WARN, LOG_LV_INFO, LOG_LV_DEBUG };
+enum log_kind { LOG_TO_STDERR, LOG_TO_FILE, LOG_TO_SYSLOG };
+enum log_format { LOG_TEXT, LOG_JSON };
+
+/* The name in "postern/NAME[pid]"; kept, not copied. */
+void	log_init(const char *name);
+/* Where lines go from now on: fd is owned by log afterwards (-1: standard error). */
+void	log_target(int fd, enum log_kind, enum log_format);
+void	log_level(enum log_level);
+void	log_flush(void);
+
+/* log_as: a line under another name of the same program ("smtp" and "local" of deliver, "qmgr", "cleanup"). */
+void	log_as(const char *name, enum log_level, const char *, ...) __attribute__((format(printf, 3, 4)));
+void	log_error(const char *, ...) __attribute__((format(printf, 1, 2)));
+void	log_warn(const char *, ...) __attribute__((format(printf, 1, 2)));
+void	log_info(const char *, ...) __attribute__((format(printf, 1, 2)));
+void	log_debug(const char *, ...) __attribute__((format(printf, 1, 2)));
+
+/* fatal appends strerror(errno); fatalx does not. */
+void	fatal(const char *, ...) __attribute__((format(printf, 1, 2), noreturn));
+void	fatalx(const char *, ...) __attribute__((format(printf, 1, 2), noreturn));
+
+#endif

@@ -1,0 +1,38 @@
+/*
+ * proc: the row per program (account, chroot, limits) and the one function that starts each of them.
+ *
+ * proc_spawn is called by the parent alone; proc_drop by child_start alone. Errors are fatal in the child and a log
+ * line and -1 in the parent, which tries again with back-off.
+ */
+#ifndef PROC_H
+#define PROC_H
+
+#include <sys/types.h>
+#include "msg.h"
+
+enum proc_root { ROOT_EMPTY, ROOT_SPOOL, ROOT_NONE };
+
+struct proc_row {
+	enum prog	 prog;
+	const char	*file;		/* "postern-queue", beside posternd or in LIBEXEC */
+	const char	*account;	/* NULL: the recipient's own (agents) */
+	enum proc_root	 root;
+	unsigned	 nofile, nproc;	/* rlimits; 0: leave */
+};
+
+const struct proc_row *proc_row(enum prog);
+
+struct proc_start {
+	const struct proc_row	*row;
+	const char		*dir;		/* chroot (as root) or working directory */
+	uid_t			 uid;		/* 0 and not root: unchanged */
+	gid_t			 gid;
+	const char		*user;		/* agents: for the supplementary groups; else NULL */
+};
+
+/* fork + exec; fd becomes descriptor 3 of the child, 0-2 are kept (0 from /dev/null), all others are closed. -> pid or -1 */
+pid_t	 proc_spawn(const char *libexec, const struct proc_start *, int fd);
+/* In the child, first thing: title, chdir, chroot, groups, ids, capabilities, rlimits, no_new_privs, not dumpable, PDEATHSIG. */
+void	 proc_drop(int argc, char **argv, enum prog);
+
+#endif
