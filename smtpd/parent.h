@@ -1,0 +1,101 @@
+/*
+ * parent: what the files of posternd share. The parent holds the configuration, the listening sockets and its children;
+ * it never reads a byte from the network.
+ *
+ *	posternd.c		options, signals, the loop, the stop
+ *	parent_conf.c		the configuration and its generations
+ *	parent_dirs.c		directories, the lock, accounts
+ *	parent_sockets.c	what is listened on
+ *	parent_kids.c		starting, wiring and restarting the programs
+ *	parent_agents.c		agents, at deliver's request
+ */
+#ifndef PARENT_H
+#define PARENT_H
+
+#include <sys/types.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include "conf.h"
+#include "ev.h"
+#include "msg.h"
+#include "proc.h"
+
+struct kid {
+	const struct proc_row	*row;
+	struct parent		*parent;
+	unsigned		 instance;
+	pid_t			 pid;		/* 0: not running */
+	struct edge		*edge;
+	int64_t			 started;	/* wall ms */
+	uint32_t		 restarts;
+	uint64_t		 backoff;	/* ms */
+	struct ev_timer		 again;
+	bool			 ready;
+};
+
+struct parent {
+	/* options */
+	const char		*file;
+	struct conf_define	*define;
+	size_t			 ndefine;
+	bool			 foreground, verbose;
+	/* what is in force */
+	bool			 root;
+	struct conf		*conf;
+	struct buf		 text;
+	uint32_t		 generation;
+	int64_t			 started;
+	char			 libexec[4096];
+	char			*spool, *runtime, *empty;	/* absolute */
+	int			 lock;		/* descriptor of RUNTIME/posternd.lock */
+	int			*listen;	/* by index of conf->listen; -1: not to be had */
+	size_t			 nlisten;
+	int			 control;
+	int			 limits;	/* memory file of the shared counts */
+	void			*limits_map;
+	bool			 accept;	/* listeners take connections */
+	struct kid		*kid;
+	size_t			 nkid;
+	enum { UP, DRAIN_LISTENERS, DRAIN_DELIVER, CLOSING } stop;
+	struct ev_timer		 stop_timer;
+};
+
+/* parent_conf.c: errors go to the log (or stderr for check); NULL if there is any. */
+struct conf *parent_conf_load(struct parent *, struct buf *text, struct buf *errors);
+int	 parent_conf_fd(const struct parent *);		/* a sealed memory file of the text */
+int	 parent_log_fd(const struct parent *, enum log_kind *);
+/* -> NULL, or the errors; the old configuration stays in force then. */
+const char *parent_reload(struct parent *, struct buf *errors);
+
+/* parent_dirs.c: fatal with a reason and what to do. */
+void	 parent_dirs(struct parent *);
+void	 parent_account(const struct parent *, const struct proc_row *, uid_t *, gid_t *);
+
+/* parent_sockets.c */
+void	 parent_bind(struct parent *);			/* at start: fatal if an address cannot be had */
+/* At a reload: what stays keeps its socket. NULL, or why the new set cannot be had (the old one stays). */
+const char *parent_rebind(struct parent *, const struct conf *);
+void	 parent_bind_local(struct parent *);		/* control.sock; submit.sock is a listener's */
+void	 parent_unbind_local(struct parent *);
+
+/* parent_kids.c */
+void	 kids_make(struct parent *);
+void	 kids_start(struct parent *);
+void	 kids_reap(struct parent *);			/* SIGCHLD */
+void	 kids_conf(struct parent *);			/* a new generation to all */
+void	 kids_accept(struct parent *);
+bool	 kids_running(const struct parent *, enum prog);	/* PROG_PARENT: any */
+void	 kids_drain(struct parent *, enum prog);
+void	 kids_close(struct parent *);
+void	 kids_kill(struct parent *);
+struct edge *kids_edge(struct parent *, enum prog);	/* the first of that program, NULL if it is down */
+
+/* parent_agents.c */
+bool	 agents_reap(pid_t, int status);		/* true: it was an agent */
+void	 agents_ask(struct parent *, struct edge *deliver, uint32_t id, const struct p_agent_ask *);
+
+/* posternd.c */
+void	 parent_stop(struct parent *, bool drain);
+void	 parent_stop_step(struct parent *);		/* a child ended while stopping */
+
+#endif

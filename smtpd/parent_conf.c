@@ -1,0 +1,113 @@
+/*
+ * parent_conf: loading, checking and handing on the configuration. A file with an error changes nothing: at start
+ * posternd ends with 78, at a reload the generation in force stays.
+ */
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "log.h"
+#include "parent.h"
+
+struct conf *
+parent_conf_load(struct parent *p, struct buf *text, struct buf *errors)
+{
+	struct conf_errors e = { NULL, 0, 0 };
+	struct conf *c = conf_load(p->file, p->define, p->ndefine, text, &e);
+	size_t i;
+
+	for (i = 0; i < e.n; i++)
+		buf_addf(errors, "%s%s\n", e.v[i].warning ? "warning: " : "", e.v[i].text);
+	conf_errors_free(&e);
+	return c;
+}
+
+int
+parent_conf_fd(const struct parent *p)
+{
+	int fd = memfd_create("postern.conf", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (fd == -1 || write(fd, buf_data(&p->text), p->text.len) != (ssize_t)p->text.len ||
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == -1)
+		fatal("cannot make the children's copy of the configuration");
+	return fd;
+}
+
+static int
+syslog_fd(void)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX, .sun_path = "/dev/log" };
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd == -1)
+		fatal("socket");
+	if (connect(fd, (const struct sockaddr *)&sun, sizeof sun) == 0)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+/* A new descriptor of what the log goes to; standard error where the chosen one is not to be had, since mail must flow. */
+int
+parent_log_fd(const struct parent *p, enum log_kind *kind)
+{
+	int fd = -1;
+
+	*kind = p->foreground ? LOG_TO_STDERR : p->conf->log_kind;
+	if (*kind == LOG_TO_SYSLOG)
+		fd = syslog_fd();
+	else if (*kind == LOG_TO_FILE)
+		fd = open(p->conf->log_path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+	if (fd != -1)
+		return fd;
+	if (*kind != LOG_TO_STDERR)
+		log_warn("cannot open the log (%s): %s; logging to standard error",
+		    *kind == LOG_TO_FILE ? p->conf->log_path : "/dev/log", strerror(errno));
+	*kind = LOG_TO_STDERR;
+	if ((fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3)) == -1)
+		fatal("dup of standard error");
+	return fd;
+}
+
+/* What a reload cannot change: it says so and keeps the old value. */
+static const char *
+fixed(const struct parent *p, const struct conf *c)
+{
+	if (strcmp(p->conf->spool, c->spool) != 0)
+		return "spool cannot change while posternd runs: restart it";
+	if (strcmp(p->conf->runtime, c->runtime) != 0)
+		return "runtime cannot change while posternd runs: restart it";
+	if (p->conf->listeners != c->listeners)
+		return "listeners cannot change while posternd runs: restart it";
+	return NULL;
+}
+
+const char *
+parent_reload(struct parent *p, struct buf *errors)
+{
+	struct buf text = BUF_INIT;
+	struct conf *c = parent_conf_load(p, &text, errors), *old = p->conf;
+	const char *why = NULL;
+
+	if (c == NULL || (why = fixed(p, c)) != NULL || (why = parent_rebind(p, c)) != NULL) {
+		if (why != NULL)
+			buf_addf(errors, "%s\n", why);
+		if (c != NULL)
+			conf_free(c);
+		buf_free(&text);
+		return buf_str(errors);
+	}
+	c->generation = ++p->generation;
+	buf_free(&p->text);
+	p->text = text;
+	p->conf = c;
+	kids_conf(p);
+	conf_free(old);
+	log_info("configuration reloaded from %s (generation %u)", p->file, p->generation);
+	return NULL;
+}
