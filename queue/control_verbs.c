@@ -1,0 +1,325 @@
+/*
+ * control_verbs: the table of verbs, who may use them, and the short ones.
+ *
+ * control.c calls control_dispatch with a client's line. A verb answers at once, or leaves a step that goes on in slices
+ * (control_queue.c), or waits for the parent (reload). Owns the last list of processes that the parent told.
+ */
+#include <sys/types.h>
+#include <stdlib.h>
+#include <string.h>
+#include "child.h"
+#include "clock.h"
+#include "control.h"
+#include "control_queue.h"
+#include "dest.h"
+#include "ev.h"
+#include "job.h"
+#include "log.h"
+#include "ready.h"
+#include "sched.h"
+#include "show.h"
+#include "stats.h"
+#include "xmalloc.h"
+
+MSG_PROTOTYPES(PARENT_TO_QUEUE)
+MSG_SENDER(QUEUE_TO_PARENT)
+
+static struct {
+	struct buf	 raw;			/* the payload of the last PROCS */
+	bool		 listeners_paused;
+} vb;
+
+void
+on_PROCS(struct edge *e, uint32_t id, struct p_procs *p, int fd)
+{
+	(void)e;
+	(void)id;
+	(void)fd;
+	buf_reset(&vb.raw, SIZE_MAX);
+	p_procs_put(&vb.raw, p);
+}
+
+/* ---- status, stats ---- */
+
+static struct index_count
+totals(void)
+{
+	struct index_count n;
+
+	ready_flush_rows();
+	memset(&n, 0, sizeof(n));
+	index_counts(control_index(), &n);
+	return n;
+}
+
+static const char *
+running(bool paused)
+{
+	return paused ? "paused" : "running";
+}
+
+static void
+status_json(struct client *c, const struct p_procs *p, const struct index_count *n, const struct spool_stat *st)
+{
+	struct buf b = BUF_INIT;
+	uint32_t i;
+
+	buf_adds(&b, "{\"version\": ");
+	json_str(&b, p->version);
+	buf_addf(&b, ", \"uptime\": %lld, \"generation\": %u, \"delivery\": \"%s\", \"listeners\": \"%s\", \"messages\": %llu, "
+	    "\"recipients\": %llu, \"deferred\": %llu, \"held\": %llu, \"bytes\": %llu, \"in_memory\": %u, \"in_flight\": %u, "
+	    "\"space_low\": %s, \"processes\": [", (long long)(ev_time_ms() - p->started) / 1000, p->generation,
+	    running(sched_paused()), running(vb.listeners_paused), (unsigned long long)n->messages, (unsigned long long)n->recipients,
+	    (unsigned long long)n->deferred, (unsigned long long)n->held, (unsigned long long)n->bytes, ready_count(), job_flying(),
+	    st->low ? "true" : "false");
+	for (i = 0; i < p->procs_n; i++) {
+		buf_adds(&b, i > 0 ? ", {\"name\": " : "{\"name\": ");
+		json_str(&b, p->procs[i].name);
+		buf_addf(&b, ", \"pid\": %u, \"uptime\": %lld, \"restarts\": %u}", p->procs[i].pid,
+		    (long long)(ev_time_ms() - p->procs[i].started) / 1000, p->procs[i].restarts);
+	}
+	buf_adds(&b, "]}");
+	say_buf(c, &b);
+	buf_free(&b);
+}
+
+static void
+status_text(struct client *c, const struct p_procs *p, const struct index_count *n, const struct spool_stat *st)
+{
+	uint32_t i;
+
+	say(c, "Postern %s, up %s, configuration generation %u", p->version, span(ev_time_ms() - p->started).s, p->generation);
+	say(c, "delivery   %s, %u in flight, %u messages in memory", running(sched_paused()), job_flying(), ready_count());
+	say(c, "listeners  %s", running(vb.listeners_paused));
+	say(c, "queue      %llu messages for %llu recipients, %s bytes; %llu recipients deferred, %llu held",
+	    (unsigned long long)n->messages, (unsigned long long)n->recipients, size_text(n->bytes).s,
+	    (unsigned long long)n->deferred, (unsigned long long)n->held);
+	say(c, "spool      %llu segments, %s bytes%s", (unsigned long long)st->segments, size_text(st->bytes).s,
+	    st->low ? "; SPACE IS LOW: new mail is put off" : "");
+	say(c, "%s", "");
+	say(c, "%-22s %8s %6s %9s", "process", "pid", "up", "restarts");
+	for (i = 0; i < p->procs_n; i++)
+		say(c, "%-22s %8u %6s %9u", p->procs[i].name, p->procs[i].pid, span(ev_time_ms() - p->procs[i].started).s,
+		    p->procs[i].restarts);
+}
+
+static void
+verb_status(struct client *c, char **argv, int argc)
+{
+	struct rd rd = { buf_data(&vb.raw), vb.raw.len, false };
+	struct index_count n = totals();
+	struct spool_stat st;
+	struct p_procs p;
+
+	(void)argv;
+	(void)argc;
+	memset(&st, 0, sizeof(st));
+	spool_stat(control_spool(), &st);
+	p_procs_get(&rd, &p);
+	if (c->json)
+		status_json(c, &p, &n, &st);
+	else
+		status_text(c, &p, &n, &st);
+	p_procs_free(&p);
+	client_done(c, 0);
+}
+
+struct number {
+	const char	*name, *text;
+	uint64_t	 value;
+};
+
+static void
+say_numbers(struct client *c, const struct number *v, size_t n)
+{
+	struct buf b = BUF_INIT;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		if (c->json)
+			buf_addf(&b, "%s\"%s\": %llu", i > 0 ? ", " : "{", v[i].name, (unsigned long long)v[i].value);
+		else
+			say(c, "%12llu  %s", (unsigned long long)v[i].value, v[i].text);
+	}
+	if (c->json) {
+		buf_adds(&b, "}");
+		say_buf(c, &b);
+	}
+	buf_free(&b);
+}
+
+#define STATS_NUMBER(name, text)	{ #name, text, stats.name },
+
+static void
+verb_stats(struct client *c, char **argv, int argc)
+{
+	struct spool_stat st;
+
+	(void)argv;
+	(void)argc;
+	memset(&st, 0, sizeof(st));
+	spool_stat(control_spool(), &st);
+	const struct number v[] = {
+		STATS(STATS_NUMBER)
+		{ "in_memory", "messages in memory", ready_count() },
+		{ "in_flight", "jobs in flight", job_flying() },
+		{ "destinations", "destinations with work", dest_count() },
+		{ "segments", "segments", st.segments },
+		{ "spool_bytes", "bytes of the spool", st.bytes },
+		{ "syncs", "syncs", st.syncs },
+		{ "commits", "messages in them", st.commits },
+		{ "body_memory", "bytes of messages coming in", st.memory },
+	};
+
+	say_numbers(c, v, sizeof(v) / sizeof(v[0]));
+	client_done(c, 0);
+}
+
+static void
+verb_count(struct client *c, char **argv, int argc)
+{
+	struct index_count n = totals();
+	const struct number v[] = {
+		{ "messages", "messages", n.messages }, { "recipients", "recipients", n.recipients },
+		{ "deferred", "recipients deferred", n.deferred }, { "held", "recipients held", n.held }, { "bytes", "bytes", n.bytes },
+	};
+
+	(void)argv;
+	(void)argc;
+	say_numbers(c, v, sizeof(v) / sizeof(v[0]));
+	client_done(c, 0);
+}
+
+/* ---- switches ---- */
+
+static void
+switched(struct client *c, const char *what, bool paused)
+{
+	log_info("%s %s by uid %u", what, paused ? "paused" : "resumed", c->uid);
+	if (c->json)
+		say(c, "{\"%s\": \"%s\"}", what, running(paused));
+	else
+		say(c, "%s: %s", what, running(paused));
+	client_done(c, 0);
+}
+
+static void
+turn(struct client *c, const char *what, bool pause)
+{
+	struct p_number n = { .value = pause };
+
+	if (strcmp(what, "delivery") == 0)
+		sched_pause(pause);
+	else if (strcmp(what, "listeners") == 0) {
+		vb.listeners_paused = pause;
+		send_PAUSE_LISTENERS(child_parent(), 0, &n, -1);
+	} else {
+		complain(c, "%s: say delivery or listeners", what);
+		client_done(c, 64);
+		return;
+	}
+	switched(c, what, pause);
+}
+
+static void
+verb_pause(struct client *c, char **argv, int argc)
+{
+	(void)argc;
+	turn(c, argv[0], true);
+}
+
+static void
+verb_resume(struct client *c, char **argv, int argc)
+{
+	(void)argc;
+	turn(c, argv[0], false);
+}
+
+static void
+verb_reload(struct client *c, char **argv, int argc)
+{
+	(void)argv;
+	(void)argc;
+	c->waits = true;
+	send_RELOAD(child_parent(), c->number, NULL, -1);
+}
+
+static void
+verb_stop(struct client *c, char **argv, int argc)
+{
+	(void)argv;
+	(void)argc;
+	log_info("stopped by uid %u", c->uid);
+	say(c, c->json ? "{\"stopping\": true}" : "stopping");
+	client_done(c, 0);
+	send_STOP(child_parent(), 0, NULL, -1);
+}
+
+/* ---- the table ---- */
+
+static const struct verb {
+	const char	*name, *sub;		/* sub: the second word, NULL: none */
+	int		 args;
+	enum rights	 least;
+	void		(*run)(struct client *, char **argv, int argc);
+} verbs[] = {
+	{ "status",	NULL,		0, MAY_OWN,	verb_status },
+	{ "stats",	NULL,		0, MAY_READ,	verb_stats },
+	{ "mailq",	NULL,		0, MAY_OWN,	verb_mailq },
+	{ "queue",	"list",		0, MAY_OWN,	verb_list },
+	{ "queue",	"count",	0, MAY_OWN,	verb_count },
+	{ "queue",	"show",		1, MAY_OWN,	verb_show },
+	{ "queue",	"cat",		1, MAY_OWN,	verb_cat },
+	{ "queue",	"retry",	1, MAY_ALL,	verb_retry },
+	{ "queue",	"remove",	1, MAY_ALL,	verb_remove },
+	{ "pause",	NULL,		1, MAY_ALL,	verb_pause },
+	{ "resume",	NULL,		1, MAY_ALL,	verb_resume },
+	{ "reload",	NULL,		0, MAY_ALL,	verb_reload },
+	{ "stop",	NULL,		0, MAY_ALL,	verb_stop },
+};
+
+static const struct verb *
+find_verb(char **words, int n)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
+		if (strcmp(verbs[i].name, words[0]) == 0 &&
+		    (verbs[i].sub == NULL || (n > 1 && strcmp(verbs[i].sub, words[1]) == 0)))
+			return &verbs[i];
+	return NULL;
+}
+
+static void
+run_verb(struct client *c, char **words, int n)
+{
+	const struct verb *v = find_verb(words, n);
+	int used = v != NULL && v->sub != NULL ? 2 : 1;
+
+	if (v == NULL || n - used != v->args) {
+		complain(c, v == NULL ? "no such command: %s%s%s" : "wrong number of arguments: %s%s%s", words[0], n > 1 ? " " : "",
+		    n > 1 ? words[1] : "");
+		client_done(c, 64);
+	} else if (c->rights < v->least) {
+		complain(c, "not permitted; ask as root or as the owner of the spool");
+		client_done(c, 1);
+	} else
+		v->run(c, words + used, n - used);
+}
+
+void
+control_dispatch(struct client *c, char *line)
+{
+	char *words[CONTROL_WORDS + 1], *word;
+	int n = 0;
+
+	while ((word = strsep(&line, "\t")) != NULL && n <= CONTROL_WORDS)
+		words[n++] = word;
+	if (n < 2 || n > CONTROL_WORDS || (strcmp(words[0], "text") != 0 && strcmp(words[0], "json") != 0)) {
+		complain(c, "not understood");
+		client_done(c, 64);
+		return;
+	}
+	c->json = words[0][0] == 'j';
+	run_verb(c, words + 1, n - 1);
+}

@@ -1,0 +1,361 @@
+/*
+ * dest: the destinations, their parcels and the round. Pure code.
+ *
+ * Called by sched.c alone. Owns the destinations; parcels live in the arenas of their messages. Cannot fail.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "dest.h"
+#include "xmalloc.h"
+
+#define BUCKETS 4096
+
+TAILQ_HEAD(dest_list, dest);
+
+static struct {
+	struct dest	*bucket[BUCKETS];
+	struct dest_list idle, ready, resting;
+	unsigned	 n_idle, n_work;
+	uint32_t	 generation;
+	void		(*policy)(struct dest *);
+} ds;
+
+void
+dest_init(void (*policy)(struct dest *), uint32_t generation)
+{
+	TAILQ_INIT(&ds.idle);
+	TAILQ_INIT(&ds.ready);
+	TAILQ_INIT(&ds.resting);
+	ds.policy = policy;
+	ds.generation = generation;
+}
+
+static int
+lower(int c)
+{
+	return c >= 'A' && c <= 'Z' ? c + 32 : c;
+}
+
+static uint64_t
+hash_of(const char *action, const char *domain)
+{
+	uint64_t h = 0xcbf29ce484222325;
+
+	for (; *action != '\0'; action++)
+		h = (h ^ (uint8_t)*action) * 0x100000001b3;
+	h *= 31;
+	for (; *domain != '\0'; domain++)
+		h = (h ^ (uint8_t)lower(*domain)) * 0x100000001b3;
+	return h ^ h >> 32;
+}
+
+static bool
+same_domain(const char *kept, const char *domain)
+{
+	for (; *kept != '\0' && *kept == lower(*domain); kept++)
+		domain++;
+	return *kept == '\0' && *domain == '\0';
+}
+
+static void
+leave(struct dest *d)
+{
+	if (d->where == DEST_IDLE) {
+		TAILQ_REMOVE(&ds.idle, d, link);
+		ds.n_idle--;
+		ds.n_work++;
+	} else if (d->where == DEST_READY)
+		TAILQ_REMOVE(&ds.ready, d, link);
+	else if (d->where == DEST_RESTING)
+		TAILQ_REMOVE(&ds.resting, d, link);
+}
+
+static void
+forget(struct dest *d)
+{
+	struct dest **at = &ds.bucket[d->hash % BUCKETS];
+
+	while (*at != d)
+		at = &(*at)->hash_next;
+	*at = d->hash_next;
+	TAILQ_REMOVE(&ds.idle, d, link);
+	ds.n_idle--;
+	free(d->action);
+	free(d->domain);
+	free(d);
+}
+
+/* Puts it into the list where it belongs. A resting one without work is remembered as idle, so the number of hosts that rest is bounded too. */
+static void
+place(struct dest *d)
+{
+	leave(d);
+	if (TAILQ_EMPTY(&d->parcels) && d->flying == 0) {
+		d->where = DEST_IDLE;
+		TAILQ_INSERT_TAIL(&ds.idle, d, link);
+		ds.n_work--;
+		if (++ds.n_idle > DEST_IDLE_MAX)
+			forget(TAILQ_FIRST(&ds.idle));
+	} else if (TAILQ_EMPTY(&d->parcels) || d->flying >= d->window) {
+		d->where = DEST_WAITING;
+	} else if (d->rest != 0) {
+		d->where = DEST_RESTING;
+		TAILQ_INSERT_TAIL(&ds.resting, d, link);
+	} else {
+		d->where = DEST_READY;
+		TAILQ_INSERT_TAIL(&ds.ready, d, link);
+	}
+}
+
+static struct dest *
+dest_new(const char *action, const char *domain, uint64_t hash)
+{
+	struct dest *d = xcalloc(1, sizeof(*d));
+	char *p;
+
+	d->action = xstrdup(action);
+	d->domain = xstrdup(domain);
+	for (p = d->domain; *p != '\0'; p++)
+		*p = (char)lower(*p);
+	d->hash = hash;
+	TAILQ_INIT(&d->parcels);
+	d->hash_next = ds.bucket[hash % BUCKETS];
+	ds.bucket[hash % BUCKETS] = d;
+	TAILQ_INSERT_TAIL(&ds.idle, d, link);
+	if (++ds.n_idle > DEST_IDLE_MAX)
+		forget(TAILQ_FIRST(&ds.idle));
+	d->generation = ds.generation;
+	ds.policy(d);
+	return d;
+}
+
+/* Takes the configuration's values anew if they are of an older one. */
+static void
+refresh(struct dest *d)
+{
+	if (d->generation == ds.generation)
+		return;
+	d->generation = ds.generation;
+	ds.policy(d);
+	if (d->where != DEST_IDLE)
+		place(d);
+}
+
+struct dest *
+dest_get(const char *action, const char *domain, int64_t now)
+{
+	uint64_t h = hash_of(action, domain);
+	struct dest *d;
+
+	for (d = ds.bucket[h % BUCKETS]; d != NULL; d = d->hash_next)
+		if (d->hash == h && strcmp(d->action, action) == 0 && same_domain(d->domain, domain))
+			break;
+	if (d == NULL)
+		return dest_new(action, domain, h);
+	refresh(d);
+	if (d->rest != 0 && d->rest <= now) {
+		d->rest = 0;
+		if (d->where == DEST_RESTING)
+			place(d);
+	}
+	return d;
+}
+
+void
+dest_add(struct dest *d, struct message *m, uint32_t n)
+{
+	struct parcel *p = TAILQ_LAST(&d->parcels, parcel_list);
+
+	m->rcpts[n].next = UINT32_MAX;
+	rcpt_set(m, n, R_QUEUED);
+	if (p != NULL && p->m == m) {
+		m->rcpts[p->last].next = n;
+		p->last = n;
+		p->count++;
+		return;
+	}
+	p = message_alloc(m, sizeof(*p));
+	p->d = d;
+	p->m = m;
+	p->first = p->last = n;
+	p->count = 1;
+	TAILQ_INSERT_TAIL(&d->parcels, p, link);
+	LIST_INSERT_HEAD(&m->parcels, p, mlink);
+	if (d->where == DEST_IDLE || d->where == DEST_WAITING)
+		place(d);
+}
+
+struct dest *
+dest_next(void)
+{
+	return TAILQ_FIRST(&ds.ready);
+}
+
+static void
+unlink_parcel(struct parcel *p)
+{
+	TAILQ_REMOVE(&p->d->parcels, p, link);
+	LIST_REMOVE(p, mlink);
+}
+
+struct message *
+dest_take(struct dest *d, uint32_t max, uint32_t *first, uint32_t *count)
+{
+	struct parcel *p = TAILQ_FIRST(&d->parcels);
+	struct message *m = p->m;
+	uint32_t n = p->first, last = n, taken;
+
+	*first = n;
+	for (taken = 0; taken < max && n != UINT32_MAX; taken++) {
+		rcpt_set(m, n, R_FLYING);
+		last = n;
+		n = m->rcpts[n].next;
+	}
+	m->rcpts[last].next = UINT32_MAX;
+	*count = taken;
+	p->first = n;
+	p->count -= taken;
+	if (n == UINT32_MAX)
+		unlink_parcel(p);
+	d->flying++;
+	place(d);
+	return m;
+}
+
+struct dest *
+dest_hurry(struct message *m)
+{
+	struct parcel *p = LIST_FIRST(&m->parcels);
+
+	if (p == NULL)
+		return NULL;
+	TAILQ_REMOVE(&p->d->parcels, p, link);
+	TAILQ_INSERT_HEAD(&p->d->parcels, p, link);
+	return p->d;
+}
+
+void
+dest_job_held(struct dest *d)
+{
+	d->flying++;
+	place(d);
+}
+
+void
+dest_job_done(struct dest *d)
+{
+	d->flying--;
+	if (d->where == DEST_WAITING)
+		place(d);
+}
+
+void
+dest_rest(struct dest *d, int64_t until)
+{
+	if (until <= d->rest)
+		return;
+	d->rest = until;
+	if (d->where == DEST_READY)
+		place(d);
+}
+
+void
+dest_wake(int64_t now)
+{
+	struct dest *d, *next;
+
+	TAILQ_FOREACH_SAFE(d, &ds.resting, link, next)
+		if (d->rest <= now) {
+			d->rest = 0;
+			place(d);
+		}
+}
+
+void
+dest_wake_all(void)
+{
+	struct dest *d;
+	size_t i;
+
+	dest_wake(INT64_MAX);
+	for (i = 0; i < BUCKETS; i++)
+		for (d = ds.bucket[i]; d != NULL; d = d->hash_next)
+			d->rest = 0;
+}
+
+int64_t
+dest_wake_at(void)
+{
+	int64_t at = INT64_MAX;
+	struct dest *d;
+
+	TAILQ_FOREACH(d, &ds.resting, link)
+		if (d->rest < at)
+			at = d->rest;
+	return at;
+}
+
+static struct message *
+take_out(struct parcel *p, int64_t due)
+{
+	struct message *m = p->m;
+	struct dest *d = p->d;
+	uint32_t n, next;
+
+	for (n = p->first; n != UINT32_MAX; n = next) {
+		next = m->rcpts[n].next;
+		m->rcpts[n].due = due;
+		rcpt_set(m, n, R_IDLE);
+	}
+	unlink_parcel(p);
+	if (TAILQ_EMPTY(&d->parcels))
+		place(d);
+	return m;
+}
+
+struct message *
+dest_evict(int64_t after)
+{
+	struct dest *d;
+
+	TAILQ_FOREACH(d, &ds.resting, link)
+		if (d->rest > after)
+			return take_out(TAILQ_FIRST(&d->parcels), d->rest);
+	return NULL;
+}
+
+void
+dest_drop(struct message *m, int64_t now)
+{
+	struct parcel *p, *next;
+
+	LIST_FOREACH_SAFE(p, &m->parcels, mlink, next)
+		take_out(p, now);
+}
+
+void
+dest_regenerate(uint32_t generation, int64_t now, void (*cb)(struct message *))
+{
+	struct dest *d;
+	size_t i;
+
+	ds.generation = generation;
+	for (i = 0; i < BUCKETS; i++)
+		for (d = ds.bucket[i]; d != NULL; d = d->hash_next)
+			refresh(d);
+	for (i = 0; i < BUCKETS; i++) {
+		for (d = ds.bucket[i]; d != NULL; d = d->hash_next)
+			if (d->index == -1 && !TAILQ_EMPTY(&d->parcels))
+				break;
+		if (d != NULL) {
+			cb(take_out(TAILQ_FIRST(&d->parcels), now));
+			i--;				/* the same bucket again, until nothing is left in it */
+		}
+	}
+}
+
+unsigned
+dest_count(void)
+{
+	return ds.n_work;
+}

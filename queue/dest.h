@@ -1,0 +1,69 @@
+/*
+ * dest: destinations (action, domain): what waits for each, whose turn it is, how much of it is in flight. Pure code.
+ *
+ * Used by sched.c. A parcel is what one message has for one destination. Destinations that may send stand in one round:
+ * each gives a job of at most DEST_JOB recipients and goes to its end.
+ */
+#ifndef DEST_H
+#define DEST_H
+
+#include <sys/queue.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include "message.h"
+
+#define DEST_JOB	100		/* most recipients of a job */
+#define DEST_IDLE_MAX	1000		/* destinations kept without work, for the next message */
+
+struct parcel {
+	TAILQ_ENTRY(parcel)	 link;		/* of its destination */
+	LIST_ENTRY(parcel)	 mlink;		/* of its message */
+	struct dest		*d;
+	struct message		*m;
+	uint32_t		 first, last, count;	/* chained by rcpts[].next */
+};
+
+struct dest {
+	char		*action, *domain;	/* domain in lower case */
+	TAILQ_HEAD(parcel_list, parcel) parcels;
+	unsigned	 flying, window;	/* jobs */
+	uint32_t	 generation;		/* of the configuration that window and kind are from */
+	int		 index;			/* of the action; -1: not there any more */
+	int		 kind;			/* enum action_kind */
+	int64_t		 rest;			/* nothing is sent before; clock_now() */
+	uint64_t	 hash;
+	enum { DEST_IDLE, DEST_WAITING, DEST_READY, DEST_RESTING } where;
+	struct dest	*hash_next;
+	TAILQ_ENTRY(dest) link;			/* in the list that where tells */
+};
+
+/* Fills in window, index and generation of a destination (new, or of another generation). */
+void	 dest_init(void (*policy)(struct dest *), uint32_t generation);
+struct dest *dest_get(const char *action, const char *domain, int64_t now);
+/* Puts recipient n of m into the parcel that m has there (the newest one), or into a new one. Its state becomes R_QUEUED. */
+void	 dest_add(struct dest *, struct message *, uint32_t n);
+/* Whose turn it is; NULL: nobody may send. */
+struct dest *dest_next(void);
+/* Takes a job's worth off its first parcel (at most max recipients, R_FLYING now) -> first recipient, count; one more is flying. */
+struct message *dest_take(struct dest *, uint32_t max, uint32_t *first, uint32_t *count);
+/* The same for a message whose turn it is, whoever waits in front of it; NULL: nothing of it waits. */
+struct dest *dest_hurry(struct message *);
+void	 dest_job_held(struct dest *);		/* a job of before is in flight */
+void	 dest_job_done(struct dest *);
+/* Nothing is sent to it before that time. */
+void	 dest_rest(struct dest *, int64_t until);
+void	 dest_wake(int64_t now);		/* those whose rest is over stand in the round again */
+void	 dest_wake_all(void);			/* every rest is over */
+int64_t	 dest_wake_at(void);			/* the soonest end of a rest with work waiting; INT64_MAX: none */
+/* The first waiting parcel of a resting destination that rests until after that time; taken out, its recipients are R_IDLE with due = end of the rest. */
+struct message *dest_evict(int64_t after);
+/* All that waits of this message is taken out, its recipients are R_IDLE, due at once. */
+void	 dest_drop(struct message *, int64_t now);
+/*
+ * A new configuration: windows and indices are made again. What waits for an action that is gone is taken out (R_IDLE) and
+ * given to cb, which may route it anew or free the message.
+ */
+void	 dest_regenerate(uint32_t generation, int64_t now, void (*cb)(struct message *));
+unsigned dest_count(void);			/* with work */
+
+#endif

@@ -1,0 +1,75 @@
+/*
+ * index: what waits, in SQLite (index.db). The only owner of sqlite3.h in the queue; one connection in one process.
+ *
+ * A cache for scheduling, search and listing: everything here can be made again from the segments. Rows are gathered in one
+ * transaction that index_turn commits (when a sync ended or after 10 ms). An error here never loses mail: the call
+ * returns -1, the caller keeps the message in memory or answers 451, and index_broken tells that a rebuild is due.
+ */
+#ifndef INDEX_H
+#define INDEX_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "spool.h"
+
+struct index;
+
+/* Opens or makes index.db (relative); a corrupt or foreign one is moved to quarantine/ and made anew (all segments are then scanned from 0). */
+struct index *index_open(void);
+void	 index_close(struct index *);
+bool	 index_broken(const struct index *);
+void	 index_turn(struct index *, bool force);	/* commits what is gathered if due */
+
+/* segments */
+uint64_t index_scanned(struct index *, uint32_t seg, const uint8_t rnd[16]);
+int	 index_segment(struct index *, uint32_t seg, const uint8_t rnd[16], uint64_t scanned);	/* with the rows, in one transaction */
+int	 index_segment_gone(struct index *, uint32_t seg);
+void	 index_live(struct index *, void (*cb)(void *, uint32_t seg, uint64_t live), void *);	/* live records per segment */
+/* Drops rows whose segment is not there any more (have: sorted numbers). */
+int	 index_prune(struct index *, const uint32_t *have, size_t n);
+
+/* messages */
+struct index_rcpt {
+	uint32_t	 n;
+	const char	*addr, *domain, *action;
+	enum mark	 mark;			/* PENDING or HELD */
+	int64_t		 due;			/* wall ms; 0: now */
+	uint32_t	 attempts;
+	unsigned	 code;			/* last reply; 0: none yet */
+	const char	*reply;			/* "4.4.1 connection refused ..."; "" if none */
+	bool		 notified;		/* a delay notice went out */
+};
+struct index_msg {
+	uint64_t	 id;
+	struct loc	 loc;
+	int64_t		 arrival;
+	const char	*sender, *tag, *message_id;
+	uint64_t	 size;			/* of the message */
+	int64_t		 uid;			/* submitter, -1 */
+	struct index_rcpt *rcpts;		/* those that are not final */
+	uint32_t	 nrcpt;
+};
+int	 index_put(struct index *, const struct index_msg *);			/* replaces the row of that id */
+int	 index_rcpt(struct index *, uint64_t id, const struct index_rcpt *);	/* due, attempts, reply, mark; 1: no such row */
+int	 index_rcpt_final(struct index *, uint64_t id, uint32_t n);		/* the recipient's row goes; the message's too with its last */
+int	 index_delete(struct index *, uint64_t id);
+/* One message with its recipients; the result is freed with index_msg_free. NULL: not there. */
+struct index_msg *index_get(struct index *, uint64_t id);
+void	 index_msg_free(struct index_msg *);
+/* Its row is there and means that record: a scan that meets it again need not put it anew (and lose attempts and due times). */
+bool	 index_has(struct index *, uint64_t id, struct loc);
+
+/* scheduling: ids of messages with a pending recipient due by then, soonest first, beginning after (due, id); -> how many */
+struct index_due { int64_t due; uint64_t id; struct loc loc; };
+size_t	 index_due(struct index *, int64_t by, struct index_due after, struct index_due *out, size_t max);
+int64_t	 index_next_due(struct index *);		/* wall ms, INT64_MAX: none */
+/* retry: make due now (0): one message (id) or all (0). -> messages touched */
+uint64_t index_retry(struct index *, uint64_t id);
+
+/* control */
+struct index_count { uint64_t messages, recipients, deferred, held, bytes; };
+void	 index_counts(struct index *, struct index_count *);
+/* Up to max messages with id > after, of that uid's (or sender's) only if uid >= 0. Freed by the caller one by one. -> how many */
+size_t	 index_list(struct index *, uint64_t after, int64_t uid, struct index_msg **out, size_t max);
+
+#endif

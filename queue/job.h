@@ -1,0 +1,35 @@
+/*
+ * job: what is in flight at deliver, and the edge to it.
+ *
+ * Used by sched (send), result and bounce (acknowledge), main (edge). A job is known until its result was taken and
+ * acknowledged; deliver's edge closing brings all of them back.
+ */
+#ifndef JOB_H
+#define JOB_H
+
+#include <sys/queue.h>
+#include "dest.h"
+#include "message.h"
+#include "msg.h"
+
+struct job {
+	uint64_t	 number;
+	struct message	*m;			/* NULL: it is gone, the acknowledgement alone is open */
+	struct dest	*d;			/* NULL once the result is there */
+	uint32_t	 first, count;		/* chained by rcpts[].next */
+	uint32_t	 owed;			/* recipients whose mark waits for a notice */
+	uint32_t	 segment;
+	bool		 stale;			/* the deliver that had it is gone: nobody to be told */
+	struct job	*hash_next;
+	TAILQ_ENTRY(job) link;
+};
+
+void	 job_init(struct spool *);
+void	 job_deliver(struct edge *);		/* deliver is there (NULL: gone) */
+bool	 job_may_send(void);			/* deliver is there, told what it has, and its edge has room */
+unsigned job_flying(void);
+void	 job_send(struct message *, struct dest *, uint32_t first, uint32_t count);
+/* One recipient's notice is on disk (or given up): with the last one deliver is told to forget the job. */
+void	 job_owed_done(struct job *);
+
+#endif

@@ -1,0 +1,15 @@
+/* load: brings messages that are due from the index into memory, in batches, when there is room. Used by sched, ready, control. */
+#ifndef LOAD_H
+#define LOAD_H
+
+#include "index.h"
+#include "message.h"
+
+void	 load_init(struct spool *, struct index *);
+void	 load_run(void);			/* a step of sched_run */
+void	 load_due_at(int64_t due);		/* a row that is not in memory is due then */
+void	 load_all_again(void);			/* due times changed behind our back (retry): look from the beginning */
+/* One message into memory if it is not there, as its row and record tell; nothing is queued yet. NULL: not there or damaged. */
+struct message *load_message(uint64_t id);
+
+#endif

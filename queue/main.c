@@ -1,0 +1,137 @@
+/*
+ * main of postern-queue: stores, schedules, writes bounces, serves the control socket; owns the spool directory.
+ *
+ * Started by the parent as every program is (child.h), in the spool directory. Ends when the parent's edge closes, or when the
+ * index is broken beyond use: the next start makes it again from the segments.
+ */
+#include "bounce.h"
+#include "child.h"
+#include "control.h"
+#include "ev.h"
+#include "id.h"
+#include "intake.h"
+#include "job.h"
+#include "log.h"
+#include "recovery.h"
+#include "route.h"
+#include "sched.h"
+#include "suspect.h"
+
+MSG_PROTOTYPES(PARENT_TO_QUEUE)
+MSG_RECEIVER(PARENT_TO_QUEUE)
+MSG_RECEIVER(LISTENER_TO_QUEUE)
+MSG_RECEIVER(DELIVER_TO_QUEUE)
+MSG_RECEIVER(LOOKUP_TO_QUEUE)
+
+#define REPAIR_MS	(60 * 1000)	/* a broken index ends a run that is at least this old */
+
+static struct spool *spool;
+static struct index *index_;
+static uint64_t opened;
+
+/* After the log is there and before any peer speaks. */
+static void
+open_all(void)
+{
+	if (spool != NULL)
+		return;
+	recovery_open(&spool, &index_);
+	id_open();
+	sched_init(spool, index_);
+	job_init(spool);
+	bounce_init(spool);
+	intake_init(spool, index_);
+	control_init(spool, index_);
+	opened = ev_now_ms();
+}
+
+static void
+conf(const struct conf *c)
+{
+	(void)c;
+	if (spool != NULL)
+		sched_conf();
+}
+
+static void
+peer(struct edge *e, enum prog prog, unsigned instance)
+{
+	open_all();
+	if (prog == PROG_LISTENER)
+		intake_listener(e, instance);
+	else if (prog == PROG_DELIVER)
+		job_deliver(e);
+	else
+		route_lookup(e);
+}
+
+static void
+gone(struct edge *e, enum prog prog, unsigned instance)
+{
+	if (prog == PROG_LISTENER)
+		intake_gone(e, instance);
+	else if (prog == PROG_DELIVER)
+		job_deliver(NULL);
+	else
+		route_lookup(NULL);
+}
+
+void
+on_DIED(struct edge *e, uint32_t id, struct p_died *p, int fd)
+{
+	(void)e;
+	(void)id;
+	(void)fd;
+	if (p->prog == PROG_DELIVER && p->crashed)
+		suspect_crashed();
+}
+
+/* The index cannot be used: mail is answered 451 until a new run has made it again. */
+static void
+check_index(void)
+{
+	if (!index_broken(index_) || ev_now_ms() - opened < REPAIR_MS)
+		return;
+	log_error("the index is broken: the queue starts again to make it anew");
+	child_quit();
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct msg_row parent_rows[] = { MSG_ROWS(PARENT_TO_QUEUE) };
+	static const struct msg_row listener_rows[] = { MSG_ROWS(LISTENER_TO_QUEUE) };
+	static const struct msg_row deliver_rows[] = { MSG_ROWS(DELIVER_TO_QUEUE) };
+	static const struct msg_row lookup_rows[] = { MSG_ROWS(LOOKUP_TO_QUEUE) };
+	static const struct child_peer peers[] = {
+		{ PROG_LISTENER, listener_rows, sizeof(listener_rows) / sizeof(listener_rows[0]) },
+		{ PROG_DELIVER, deliver_rows, sizeof(deliver_rows) / sizeof(deliver_rows[0]) },
+		{ PROG_LOOKUP, lookup_rows, sizeof(lookup_rows) / sizeof(lookup_rows[0]) },
+	};
+	static const struct child_ops ops = {
+		.prog = PROG_QUEUE, .log_name = "qmgr",
+		.parent_rows = parent_rows, .n_parent_rows = sizeof(parent_rows) / sizeof(parent_rows[0]),
+		.peers = peers, .n_peers = sizeof(peers) / sizeof(peers[0]),
+		.conf = conf, .peer = peer, .gone = gone, .start = open_all,
+	};
+
+	child_start(argc, argv, &ops);
+	while (child_turn()) {
+		if (spool == NULL)
+			continue;
+		intake_commit();
+		sched_run();
+		bounce_run();
+		control_run();
+		spool_reclaim(spool);
+		index_turn(index_, false);
+		check_index();
+	}
+	control_end();
+	if (spool != NULL) {
+		spool_close(spool);
+		index_turn(index_, true);
+		index_close(index_);
+	}
+	return child_end();
+}

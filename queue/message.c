@@ -1,0 +1,212 @@
+/*
+ * message: messages in memory, each in one arena of chunks.
+ *
+ * Called by intake, load and bounce (make), ready (free) and everybody (states). Owns the arenas. Cannot fail: sizes were
+ * bounded by whoever decoded the envelope.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "clock.h"
+#include "message.h"
+#include "xmalloc.h"
+
+#define CHUNK	2000		/* holds a usual message with its first recipients */
+
+struct arena_chunk {
+	struct arena_chunk	*next;
+	size_t			 used, size;
+	uint64_t		 data[];
+};
+
+static struct arena_chunk *
+chunk_new(size_t need)
+{
+	size_t size = need > CHUNK ? need : CHUNK;
+	struct arena_chunk *c = xmalloc(sizeof(*c) + size);
+
+	c->next = NULL;
+	c->used = 0;
+	c->size = size;
+	return c;
+}
+
+static void *
+chunk_take(struct arena_chunk *c, size_t n)
+{
+	void *p = (char *)c->data + c->used;
+
+	c->used += n;
+	return p;
+}
+
+void *
+message_alloc(struct message *m, size_t n)
+{
+	struct arena_chunk *c = m->mem;
+
+	n = (n + 7) & ~(size_t)7;
+	if (c->size - c->used < n) {
+		c = chunk_new(n);
+		c->next = m->mem;
+		m->mem = c;
+	}
+	return chunk_take(c, n);
+}
+
+const char *
+message_strdup(struct message *m, const char *s)
+{
+	size_t n;
+	char *p;
+
+	if (s == NULL || *s == '\0')
+		return "";
+	n = strlen(s) + 1;
+	p = message_alloc(m, n);
+	memcpy(p, s, n);
+	return p;
+}
+
+static void
+copy_rcpt(struct message *m, struct p_env_rcpt *to, const struct p_env_rcpt *from)
+{
+	*to = *from;
+	to->addr = message_strdup(m, from->addr);
+	to->orig = message_strdup(m, from->orig);
+	to->orcpt = message_strdup(m, from->orcpt);
+	to->action = message_strdup(m, from->action);
+	to->sender = message_strdup(m, from->sender);
+	to->trail = message_strdup(m, from->trail);
+}
+
+void
+message_add(struct message *m, const struct p_env_rcpt *v, uint32_t n)
+{
+	struct p_env_rcpt *more;
+	uint32_t i, cap;
+
+	if (m->env.rcpts_n + n > m->cap) {
+		cap = m->cap * 2 > m->env.rcpts_n + n ? m->cap * 2 : m->env.rcpts_n + n;
+		more = message_alloc(m, cap * sizeof(*more));
+		if (m->env.rcpts_n > 0)
+			memcpy(more, m->env.rcpts, m->env.rcpts_n * sizeof(*more));
+		m->env.rcpts = more;
+		m->cap = cap;
+	}
+	for (i = 0; i < n; i++)
+		copy_rcpt(m, &m->env.rcpts[m->env.rcpts_n + i], &v[i]);
+	m->env.rcpts_n += n;
+}
+
+struct message *
+message_new(const struct p_env *env)
+{
+	struct arena_chunk *c = chunk_new(sizeof(struct message));
+	struct message *m = chunk_take(c, (sizeof(*m) + 7) & ~(size_t)7);
+
+	memset(m, 0, sizeof(*m));
+	m->mem = c;
+	m->id = env->id;
+	m->env = *env;
+	m->env.rcpts = NULL;
+	m->env.rcpts_n = 0;
+	m->env.sender = message_strdup(m, env->sender);
+	m->env.envid = message_strdup(m, env->envid);
+	m->env.client_addr = message_strdup(m, env->client_addr);
+	m->env.client_name = message_strdup(m, env->client_name);
+	m->env.helo = message_strdup(m, env->helo);
+	m->env.proto = message_strdup(m, env->proto);
+	m->env.user = message_strdup(m, env->user);
+	m->env.tag = message_strdup(m, env->tag);
+	m->message_id = "";
+	message_add(m, env->rcpts, env->rcpts_n);
+	return m;
+}
+
+static enum rstate
+state_of(uint8_t mark)
+{
+	return mark == MARK_PENDING ? R_IDLE : mark == MARK_HELD ? R_HELD : R_FINAL;
+}
+
+void
+message_ready(struct message *m, const uint8_t *marks)
+{
+	uint32_t i, n = m->env.rcpts_n;
+
+	m->rcpts = message_alloc(m, n * sizeof(*m->rcpts));
+	memset(m->rcpts, 0, n * sizeof(*m->rcpts));
+	for (i = 0; i < n; i++) {
+		m->rcpts[i].mark = marks != NULL ? marks[i] : MARK_PENDING;
+		m->rcpts[i].state = (uint8_t)state_of(m->rcpts[i].mark);
+		m->rcpts[i].next = UINT32_MAX;
+		m->count[m->rcpts[i].state]++;
+	}
+}
+
+void
+message_free(struct message *m)
+{
+	struct arena_chunk *c, *next;
+
+	if (m == NULL)
+		return;
+	for (c = m->mem; c != NULL; c = next) {
+		next = c->next;
+		free(c);
+	}
+}
+
+void
+rcpt_set(struct message *m, uint32_t n, enum rstate state)
+{
+	m->count[m->rcpts[n].state]--;
+	m->rcpts[n].state = (uint8_t)state;
+	m->count[state]++;
+}
+
+/* "4.4.1 text" whether or not the text came with its code. */
+static const char *
+whole_text(struct message *m, const char *dsn, const char *text)
+{
+	size_t n = strlen(dsn), len = strlen(text);
+	char *p;
+
+	if (n == 0 || (strncmp(text, dsn, n) == 0 && (text[n] == ' ' || text[n] == '\0')))
+		return message_strdup(m, text);
+	p = message_alloc(m, n + 1 + len + 1);
+	memcpy(p, dsn, n);
+	p[n] = ' ';
+	memcpy(p + n + 1, text, len + 1);
+	return p;
+}
+
+void
+rcpt_last(struct message *m, uint32_t n, unsigned code, const char *dsn, const char *text, const char *relay)
+{
+	struct last *l = m->rcpts[n].last;
+	size_t len = strspn(text, "0123456789.");
+
+	if (l == NULL)
+		l = m->rcpts[n].last = message_alloc(m, sizeof(*l));
+	l->code = code;
+	strlcpy(l->dsn, dsn, sizeof(l->dsn));
+	if (*dsn == '\0' && len >= 5 && len < sizeof(l->dsn) && text[1] == '.')
+		snprintf(l->dsn, sizeof(l->dsn), "%.*s", (int)len, text);	/* from an index row */
+	l->text = whole_text(m, dsn, text);
+	l->relay = message_strdup(m, relay);
+	l->when = clock_now();
+}
+
+uint32_t
+message_live(const struct message *m)
+{
+	return m->env.rcpts_n - m->count[R_FINAL];
+}
+
+bool
+message_busy(const struct message *m)
+{
+	return m->count[R_ROUTING] + m->count[R_QUEUED] + m->count[R_FLYING] + m->count[R_OWED] + m->count[R_NOTICE] > 0;
+}

@@ -1,0 +1,88 @@
+/*
+ * message: one queued message in memory: its envelope, and how far each recipient is. One arena holds all of it.
+ *
+ * Made by intake (new mail), load (from the spool) and bounce (notices); kept by ready.c; used by all of the queue.
+ */
+#ifndef MESSAGE_H
+#define MESSAGE_H
+
+#include <sys/queue.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "msg.h"
+#include "spool.h"
+
+enum rstate {
+	R_IDLE,			/* pending, waiting for its time */
+	R_ROUTING,		/* its action is being looked for */
+	R_QUEUED,		/* in a parcel of its destination */
+	R_FLYING,		/* in a job */
+	R_OWED,			/* its end is known, the sender must be told first */
+	R_NOTICE,		/* ... and the notice is being written */
+	R_HELD,
+	R_FINAL,
+	R__N
+};
+
+struct last {			/* what became of the last attempt */
+	unsigned	 code;			/* 0: none */
+	char		 dsn[12];
+	const char	*text, *relay;		/* text begins with the enhanced code, if there is one */
+	int64_t		 when;
+};
+
+struct job;
+struct parcel;
+
+struct rcpt {
+	uint8_t		 state;		/* enum rstate */
+	uint8_t		 mark;		/* enum mark, as in the record */
+	uint8_t		 fate;		/* R_OWED, R_NOTICE: the mark to be set when the notice is on disk */
+	bool		 tried;		/* in this run */
+	bool		 expired;	/* given up for its age */
+	uint32_t	 attempts;
+	uint32_t	 next;		/* in a parcel or job; UINT32_MAX: the last */
+	int64_t		 due;		/* clock_now() */
+	struct job	*job;		/* R_FLYING; or the job whose acknowledgement waits for the notice */
+	struct last	*last;		/* NULL: none yet */
+};
+
+struct arena_chunk;
+struct message {
+	uint64_t	 id;
+	struct p_env	 env;			/* strings and rcpts in the arena */
+	struct loc	 loc;
+	uint64_t	 body_off, len;
+	struct rcpt	*rcpts;			/* beside env.rcpts */
+	uint32_t	 count[R__N];		/* recipients by state */
+	uint32_t	 cap;			/* room in env.rcpts */
+	const char	*message_id;
+	int64_t		 since;			/* R_OWED: the first one, clock_now() */
+	bool		 row, fresh, owed, stuck, lost;
+	bool		 removed;		/* by the administrator: what returns from a job is not tried again */
+	uint8_t		 suspect, kills;	/* suspect.c */
+	LIST_HEAD(, parcel) parcels;		/* dest.c */
+	struct arena_chunk *mem;
+	struct message	*hash_next;
+	TAILQ_ENTRY(message) fresh_link, owed_link, stuck_link, lost_link, suspect_link;
+};
+TAILQ_HEAD(message_list, message);
+
+/* A message with a copy of that envelope. */
+struct message *message_new(const struct p_env *);
+void	 message_add(struct message *, const struct p_env_rcpt *, uint32_t n);
+/* All recipients are there: makes their states from marks (NULL: all pending). */
+void	 message_ready(struct message *, const uint8_t *marks);
+void	 message_free(struct message *);
+void	*message_alloc(struct message *, size_t);	/* lives as long as the message */
+const char *message_strdup(struct message *, const char *);
+void	 rcpt_set(struct message *, uint32_t n, enum rstate);
+/* Notes what became of an attempt. */
+void	 rcpt_last(struct message *, uint32_t n, unsigned code, const char *dsn, const char *text, const char *relay);
+/* Recipients that are not final. */
+uint32_t message_live(const struct message *);
+/* Something is still to come of it without the clock. */
+bool	 message_busy(const struct message *);
+
+#endif

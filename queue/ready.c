@@ -1,0 +1,294 @@
+/*
+ * ready: the table of messages in memory.
+ *
+ * Called by intake and bounce (new mail), load (due mail), result and control. Owns the messages in it. Rows are written late: a
+ * message that is done within READY_ROW_MS never gets one. When the index refuses a row the message stays here ("stuck") and is
+ * tried from memory; nothing is lost, since the record is on the disk.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "addr.h"
+#include "bounce.h"
+#include "clock.h"
+#include "ev.h"
+#include "load.h"
+#include "log.h"
+#include "qid.h"
+#include "ready.h"
+#include "sched.h"
+#include "stats.h"
+#include "suspect.h"
+#include "xmalloc.h"
+
+#define BUCKETS		16384
+#define STUCK_MS	1000
+
+static struct {
+	struct spool		*spool;
+	struct index		*index;
+	struct message		*bucket[BUCKETS];
+	unsigned		 n;
+	struct message_list	 fresh, stuck;
+	struct ev_timer		 row_timer, stuck_timer;
+} rd;
+
+static struct message **
+slot(uint64_t id)
+{
+	struct message **at = &rd.bucket[(id ^ id >> 17) % BUCKETS];
+
+	while (*at != NULL && (*at)->id != id)
+		at = &(*at)->hash_next;
+	return at;
+}
+
+struct message *
+ready_find(uint64_t id)
+{
+	return *slot(id);
+}
+
+unsigned
+ready_count(void)
+{
+	return rd.n;
+}
+
+bool
+ready_full(void)
+{
+	return rd.n >= READY_MAX;
+}
+
+/* ---- rows ---- */
+
+struct index_msg
+ready_row(const struct message *m)
+{
+	struct index_msg row = { .id = m->id, .loc = m->loc, .arrival = m->env.arrival, .sender = m->env.sender, .tag = m->env.tag,
+	    .message_id = m->message_id, .size = m->len, .uid = m->env.uid };
+	uint32_t i;
+
+	row.rcpts = xcalloc(message_live(m) + 1, sizeof(*row.rcpts));
+	for (i = 0; i < m->env.rcpts_n; i++) {
+		const struct p_env_rcpt *e = &m->env.rcpts[i];
+		const struct rcpt *r = &m->rcpts[i];
+		const char *reply = r->last != NULL ? r->last->text : "";
+
+		if (r->state == R_FINAL)
+			continue;
+		row.rcpts[row.nrcpt++] = (struct index_rcpt){ .n = i, .addr = e->addr, .domain = addr_domain(e->addr),
+		    .action = e->action, .mark = r->state == R_HELD ? MARK_HELD : MARK_PENDING, .due = r->due,
+		    .attempts = r->attempts, .code = r->last != NULL ? r->last->code : 0, .reply = reply };
+	}
+	return row;
+}
+
+static int
+put_row(struct message *m)
+{
+	struct index_msg row = ready_row(m);
+	int rc = index_put(rd.index, &row);
+
+	free(row.rcpts);
+	if (rc == 0)
+		m->row = true;
+	return rc;
+}
+
+static void
+unfresh(struct message *m)
+{
+	if (!m->fresh)
+		return;
+	TAILQ_REMOVE(&rd.fresh, m, fresh_link);
+	m->fresh = false;
+}
+
+static void
+rows_due(int64_t since)
+{
+	struct message *m;
+
+	while ((m = TAILQ_FIRST(&rd.fresh)) != NULL && m->since <= since) {
+		unfresh(m);
+		put_row(m);
+	}
+	if (m != NULL)
+		ev_timer_set(&rd.row_timer, READY_ROW_MS);
+}
+
+static void
+row_timer(void *arg)
+{
+	(void)arg;
+	rows_due(clock_now() - READY_ROW_MS + 1);
+}
+
+void
+ready_flush_rows(void)
+{
+	rows_due(INT64_MAX);
+}
+
+/* ---- coming ---- */
+
+void
+ready_add(struct message *m)
+{
+	*slot(m->id) = m;
+	rd.n++;
+}
+
+static void
+due_now(struct message *m)
+{
+	uint32_t i;
+
+	for (i = 0; i < m->env.rcpts_n; i++)
+		m->rcpts[i].due = clock_now();
+}
+
+void
+ready_add_fresh(struct message *m)
+{
+	due_now(m);
+	ready_add(m);
+	m->since = clock_now();
+	m->fresh = true;
+	if (TAILQ_EMPTY(&rd.fresh))
+		ev_timer_set(&rd.row_timer, READY_ROW_MS);
+	TAILQ_INSERT_TAIL(&rd.fresh, m, fresh_link);
+}
+
+/* ---- going ---- */
+
+static void
+forget(struct message *m)
+{
+	struct message **at = slot(m->id);
+
+	*at = m->hash_next;
+	rd.n--;
+	unfresh(m);
+	if (m->stuck)
+		TAILQ_REMOVE(&rd.stuck, m, stuck_link);
+	suspect_gone(m);
+	bounce_gone(m);
+	message_free(m);
+}
+
+static void
+finish(struct message *m)
+{
+	if (m->row)
+		index_delete(rd.index, m->id);
+	spool_final(rd.spool, m->loc);
+	log_as("qmgr", LOG_LV_INFO, "%s: removed", qid_text(m->id).s);
+	stats.finished++;
+	forget(m);
+}
+
+static int64_t
+soonest(const struct message *m)
+{
+	int64_t due = INT64_MAX;
+	uint32_t i;
+
+	for (i = 0; i < m->env.rcpts_n; i++)
+		if (m->rcpts[i].state == R_IDLE && m->rcpts[i].due < due)
+			due = m->rcpts[i].due;
+	return due;
+}
+
+static void
+stick(struct message *m)
+{
+	if (m->stuck)
+		return;
+	log_warn("%s: no index row can be written; it is tried from memory", qid_text(m->id).s);
+	m->stuck = true;
+	TAILQ_INSERT_TAIL(&rd.stuck, m, stuck_link);
+	ev_timer_set(&rd.stuck_timer, STUCK_MS);
+}
+
+bool
+ready_settle(struct message *m)
+{
+	if (message_busy(m))
+		return false;
+	if (message_live(m) == 0) {
+		finish(m);
+		return true;
+	}
+	if (suspect_waits(m))
+		return false;
+	if (put_row(m) == -1) {
+		stick(m);
+		return false;
+	}
+	load_due_at(soonest(m));
+	forget(m);
+	return true;
+}
+
+void
+ready_overflow(struct message *m)
+{
+	due_now(m);
+	ready_add(m);
+	ready_settle(m);
+}
+
+/* The index is asked again; what is due meanwhile goes out from here. */
+static void
+stuck_timer(void *arg)
+{
+	struct message *m, *next;
+
+	(void)arg;
+	TAILQ_FOREACH_SAFE(m, &rd.stuck, stuck_link, next) {
+		if (message_busy(m))
+			continue;
+		if (soonest(m) <= clock_now())
+			sched_queue(m);
+		else
+			ready_settle(m);
+	}
+	if (!TAILQ_EMPTY(&rd.stuck))
+		ev_timer_set(&rd.stuck_timer, STUCK_MS);
+}
+
+void
+ready_mark(struct message *m, uint32_t n, enum mark mark)
+{
+	if (spool_mark(rd.spool, m->loc, n, mark) == -1)
+		log_error("%s: the mark of <%s> cannot be written: %s", qid_text(m->id).s, m->env.rcpts[n].addr, strerror(errno));
+	m->rcpts[n].mark = (uint8_t)mark;
+	rcpt_set(m, n, mark == MARK_PENDING ? R_IDLE : mark == MARK_HELD ? R_HELD : R_FINAL);
+}
+
+void
+ready_each(void (*cb)(struct message *, void *), void *arg)
+{
+	struct message *m, *next;
+	size_t i;
+
+	for (i = 0; i < BUCKETS; i++)
+		for (m = rd.bucket[i]; m != NULL; m = next) {
+			next = m->hash_next;
+			cb(m, arg);
+		}
+}
+
+void
+ready_init(struct spool *sp, struct index *ix)
+{
+	rd.spool = sp;
+	rd.index = ix;
+	TAILQ_INIT(&rd.fresh);
+	TAILQ_INIT(&rd.stuck);
+	ev_timer_init(&rd.row_timer, row_timer, NULL);
+	ev_timer_init(&rd.stuck_timer, stuck_timer, NULL);
+}

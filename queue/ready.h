@@ -1,0 +1,37 @@
+/*
+ * ready: the messages that are in memory, by id; how they come in, get their index row, and go.
+ *
+ * Used by intake, load, sched, result, bounce, control. At most READY_MAX messages are kept; beyond that new mail goes to the
+ * index at once and is loaded later (load.c).
+ */
+#ifndef READY_H
+#define READY_H
+
+#include "index.h"
+#include "message.h"
+
+#define READY_MAX	10000
+#define READY_ROW_MS	10		/* what still lives after that gets its row */
+
+void	 ready_init(struct spool *, struct index *);
+struct message *ready_find(uint64_t id);
+unsigned ready_count(void);
+bool	 ready_full(void);
+/* A new, durable message (it had no row yet). */
+void	 ready_add_fresh(struct message *);
+/* One that was loaded from its row. */
+void	 ready_add(struct message *);
+/* A new message for which there is no room: its row is put, it is freed. */
+void	 ready_overflow(struct message *);
+/* After anything changed: if nothing is to be done for it now, it is finished or goes to the index; m may be gone afterwards. -> true if it is */
+bool	 ready_settle(struct message *);
+/* Sets a recipient's mark on disk and here. A disk that does not take it is logged: the mail may be sent twice, never lost. */
+void	 ready_mark(struct message *, uint32_t n, enum mark);
+/* Every message in memory has its row afterwards (the fresh ones are few). */
+void	 ready_flush_rows(void);
+/* Visits every message in memory; cb may settle the one it is given, and no other. */
+void	 ready_each(void (*cb)(struct message *, void *), void *arg);
+/* The recipients that are not final, as the index has them; rows and strings borrowed, .rcpts to be freed. */
+struct index_msg ready_row(const struct message *);
+
+#endif

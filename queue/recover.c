@@ -1,0 +1,329 @@
+/*
+ * recover: start-up. Looks at every segment of earlier runs, reports what the index does not know, puts damage aside.
+ *
+ * Called by spool_open, once. STATES.md says what is done about each thing that can be found. No content of a file is fatal.
+ */
+#include <sys/stat.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "log.h"
+#include "qid.h"
+#include "spool_priv.h"
+#include "xmalloc.h"
+
+struct numbers {
+	uint32_t	*v;
+	size_t		 n, cap;
+};
+
+/* ---- quarantine ---- */
+
+static int
+copy_range(int from, int to, uint64_t off, uint64_t len)
+{
+	char block[65536];
+	uint64_t done = 0;
+	size_t want;
+	ssize_t n;
+
+	while (done < len) {
+		want = len - done < sizeof block ? len - done : sizeof block;
+		n = pread(from, block, want, (off_t)(off + done));
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n == -1) {		/* cannot be read: zeros stand for it */
+			want = want < 4096 ? want : 4096;
+			memset(block, 0, want);
+			n = (ssize_t)want;
+		}
+		if (n == 0)
+			break;
+		if (pwrite_all(to, block, (size_t)n, done) == -1)
+			return -1;
+		done += (uint64_t)n;
+	}
+	return fsync(to);
+}
+
+/* A copy of a damaged stretch for people to look at; once for each place. */
+int
+quarantine(int fd, uint32_t seg, uint64_t off, uint64_t len)
+{
+	char name[64];
+	int to, rc;
+
+	snprintf(name, sizeof name, "quarantine/%08x-%llx", seg, (unsigned long long)off);
+	if ((to = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600)) == -1) {
+		if (errno == EEXIST)
+			return 0;
+		log_error("cannot make %s: %m", name);
+		return -1;
+	}
+	if ((rc = copy_range(fd, to, off, len)) == -1) {
+		log_error("cannot write %s: %m", name);
+		unlink(name);
+	} else
+		log_error("%llu damaged bytes are kept in %s", (unsigned long long)len, name);
+	close(to);
+	return rc;
+}
+
+/* ---- one segment's records ---- */
+
+static bool
+decode(const struct scan *sc, struct p_env *env)
+{
+	struct rd r = { sc->env, sc->head.env_len, false };
+
+	p_env_get(&r, env);
+	if (!r.bad && r.left == 0 && env->rcpts_n == sc->head.nrcpt)
+		return true;
+	p_env_free(env);
+	return false;
+}
+
+/* Puts the stretch aside; a record whose envelope is good is marked then, so that it lives no longer. */
+static bool
+put_aside(struct spool *s, struct seg *g, const struct scan *sc)
+{
+	struct p_env env;
+
+	log_error("segment %08x is damaged at %llu", g->no, (unsigned long long)sc->at);
+	if (sc->env != NULL && decode(sc, &env)) {
+		log_error("%s: message damaged on the disk: from=<%s>, %u recipients, not delivered", qid_text(env.id).s,
+		    env.sender, env.rcpts_n);
+		p_env_free(&env);
+	}
+	if (quarantine(g->fd, g->no, sc->at, sc->len) == -1)
+		return false;
+	if (sc->env != NULL)
+		seg_retire(s, g, sc->at, sc->head.nrcpt);
+	return true;
+}
+
+static bool
+report(struct seg *g, struct scan *sc, const struct spool_hooks *hooks)
+{
+	struct spool_record r = { .loc = { g->no, sc->at } };
+	uint8_t *marks;
+
+	if (!decode(sc, &r.env)) {
+		log_error("segment %08x: the envelope at %llu cannot be read", g->no, (unsigned long long)sc->at);
+		return quarantine(g->fd, g->no, sc->at, sc->len) == 0;
+	}
+	/* A copy: the callback may mark this very record. */
+	marks = xmemdup(sc->marks, sc->head.nrcpt);
+	rec_marks_clean(marks, sc->head.nrcpt);
+	r.marks = marks;
+	r.body_off = sc->at + rec_body_off(&sc->head);
+	r.body_len = sc->head.body_len;
+	hooks->record(hooks->arg, &r);
+	p_env_free(&r.env);
+	free(marks);
+	return true;
+}
+
+static void
+torn(struct spool *s, struct seg *g, const struct scan *sc)
+{
+	log_info("segment %08x ends in a torn record at %llu, which was never answered", g->no, (unsigned long long)sc->at);
+	if (sc->env != NULL)
+		seg_retire(s, g, sc->at, sc->head.nrcpt);
+}
+
+/* -> up to where the segment need not be looked at again */
+static uint64_t
+scan_segment(struct spool *s, struct seg *g, uint64_t from, const struct spool_hooks *hooks)
+{
+	enum scan_what what;
+	bool complete = true;
+	struct scan sc;
+
+	scan_init(&sc, g->fd, g->size, g->rnd, g->kind, from);
+	while ((what = scan_next(&sc)) != SCAN_END && what != SCAN_SEAL) {
+		if (what == SCAN_GOOD)
+			complete &= report(g, &sc, hooks);
+		else if (what == SCAN_DAMAGE)
+			complete &= put_aside(s, g, &sc);
+		else
+			torn(s, g, &sc);
+	}
+	if (sc.unreadable)
+		log_error("segment %08x cannot be read in full; it is kept", g->no);
+	complete &= !sc.unreadable;
+	scan_free(&sc);
+	g->keep = !complete;
+	return complete ? g->size : 0;
+}
+
+/* ---- one file ---- */
+
+/* The header is damaged. The first record stands where no message's bytes can be, so its random bytes may be believed. */
+static bool
+salvage(int fd, uint64_t size, struct seg_head *h)
+{
+	uint8_t p[REC_HEAD];
+	struct scan sc;
+	bool good;
+
+	if (pread(fd, p, sizeof p, SEG_HEAD) != REC_HEAD || !rec_rnd(p, h->rnd))
+		return false;
+	scan_init(&sc, fd, size, h->rnd, SEG_SHARED, 0);
+	good = scan_next(&sc) == SCAN_GOOD;
+	h->kind = good && sc.off == size ? SEG_OWN : SEG_SHARED;
+	h->rescan = true;
+	scan_free(&sc);
+	return good;
+}
+
+static bool
+all_zeros(int fd)
+{
+	static const char zeros[65536];
+	char block[sizeof zeros];
+	uint64_t off;
+	ssize_t n;
+
+	for (off = 0; (n = pread(fd, block, sizeof block, (off_t)off)) > 0; off += (uint64_t)n)
+		if (memcmp(block, zeros, (size_t)n) != 0)
+			return false;
+	return n == 0;
+}
+
+static void
+not_a_segment(int fd, const char *name)
+{
+	char to[64];
+
+	if (all_zeros(fd)) {
+		log_debug("%s was never begun", name);
+		unlink(name);
+		return;
+	}
+	snprintf(to, sizeof to, "quarantine/seg-%s-%llx", name + 4, (unsigned long long)ev_time_ms());
+	if (rename(name, to) == -1)
+		log_error("%s is no segment; it cannot be moved to quarantine/: %m", name);
+	else
+		log_error("%s is no segment; moved to %s", name, to);
+}
+
+/* Opens it and reads its header; NULL if it is none of ours. */
+static struct seg *
+take_in(struct spool *s, uint32_t no, bool *rescan)
+{
+	uint8_t p[SEG_HEAD];
+	struct seg_head h;
+	struct stat st;
+	char name[32];
+	int fd;
+
+	seg_name(name, no);
+	if (s->nopen >= SEG_FDS)
+		seg_trim(s);
+	if ((fd = open(name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)) == -1 || fstat(fd, &st) == -1) {
+		log_error("cannot open %s: %m", name);
+	} else if (!S_ISREG(st.st_mode)) {
+		log_error("%s is no regular file; left alone", name);
+	} else if ((pread(fd, p, sizeof p, 0) == SEG_HEAD && seg_head_get(p, &h)) || salvage(fd, (uint64_t)st.st_size, &h)) {
+		*rescan = h.rescan;
+		return seg_add(s, no, &h, (uint64_t)st.st_size, fd);
+	} else
+		not_a_segment(fd, name);
+	if (fd != -1)
+		close(fd);
+	return NULL;
+}
+
+static void
+recover_one(struct spool *s, uint32_t no, const struct spool_hooks *hooks)
+{
+	bool rescan;
+	struct seg *g = take_in(s, no, &rescan);
+	uint64_t from, end;
+	uint8_t zero = 0;
+
+	if (g == NULL)
+		return;
+	g->sealed = true;
+	from = hooks->scanned(hooks->arg, no, g->rnd);
+	if (rescan)
+		from = 0;
+	end = g->size;
+	if (from < g->size) {
+		/* What is only in the page cache may not become the reason for a mark elsewhere. */
+		if (fdatasync(g->fd) == -1)
+			seg_fail(s, g, errno, "sync");
+		end = scan_segment(s, g, from, hooks);
+	}
+	hooks->segment(hooks->arg, no, g->rnd, end);
+	if (rescan && end > 0)
+		pwrite_all(g->fd, &zero, 1, SEG_RESCAN);
+	seg_candidate(s, g);
+}
+
+/* ---- the folder ---- */
+
+static bool
+number_of(const char *name, uint32_t *no)
+{
+	char again[16];
+	char *end;
+
+	*no = (uint32_t)strtoul(name, &end, 16);
+	snprintf(again, sizeof again, "%08x", *no);
+	return strcmp(again, name) == 0;
+}
+
+static int
+by_number(const void *a, const void *b)
+{
+	const uint32_t *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+static struct numbers
+list_segments(void)
+{
+	struct numbers l = { NULL, 0, 0 };
+	struct dirent *e;
+	DIR *d = opendir("seg");
+	uint32_t no;
+
+	if (d == NULL)
+		fatal("cannot read seg/");
+	while ((e = readdir(d)) != NULL) {
+		if (e->d_name[0] == '.')
+			continue;
+		if (!number_of(e->d_name, &no)) {
+			log_warn("seg/%s is none of ours; left alone", e->d_name);
+			continue;
+		}
+		if (l.n == l.cap) {
+			l.cap = l.cap > 0 ? l.cap * 2 : 64;
+			l.v = xreallocarray(l.v, l.cap, sizeof *l.v);
+		}
+		l.v[l.n++] = no;
+	}
+	closedir(d);
+	if (l.n > 0)
+		qsort(l.v, l.n, sizeof *l.v, by_number);
+	return l;
+}
+
+void
+recover(struct spool *s, const struct spool_hooks *hooks)
+{
+	struct numbers l = list_segments();
+	size_t i;
+
+	if (l.n > 0)
+		s->last_no = l.v[l.n - 1];
+	for (i = 0; i < l.n; i++)
+		recover_one(s, l.v[i], hooks);
+	free(l.v);
+}

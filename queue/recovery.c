@@ -1,0 +1,165 @@
+/*
+ * recovery: what start-up does with what the last run left.
+ *
+ * Called by main once, before any mail moves. Records with something to do get their row; rows whose segment is gone are dropped;
+ * a notice that is found sets the marks of its parent (its sender was told, or will be by that notice). Fatal only where the
+ * spool itself is unusable (spool_open).
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "addr.h"
+#include "bounce.h"
+#include "log.h"
+#include "qid.h"
+#include "recovery.h"
+#include "xmalloc.h"
+
+struct birth_found {
+	uint64_t	 parent;
+	uint8_t		 kind;
+	char		*trail;
+};
+
+struct recovery {
+	struct index		*index;
+	uint32_t		*seg;		/* all there are */
+	size_t			 nseg, cap;
+	struct birth_found	*birth;
+	size_t			 nbirth, birth_cap;
+	uint64_t		 records;
+};
+
+static uint64_t
+scanned(void *arg, uint32_t seg, const uint8_t rnd[16])
+{
+	struct recovery *r = arg;
+
+	if (r->nseg == r->cap) {
+		r->cap = r->cap * 2 + 64;
+		r->seg = xreallocarray(r->seg, r->cap, sizeof(*r->seg));
+	}
+	r->seg[r->nseg++] = seg;
+	return index_scanned(r->index, seg, rnd);
+}
+
+static void
+segment(void *arg, uint32_t seg, const uint8_t rnd[16], uint64_t end)
+{
+	struct recovery *r = arg;
+
+	index_segment(r->index, seg, rnd, end);
+	index_turn(r->index, true);
+}
+
+static void
+keep_birth(struct recovery *r, const struct p_env *e)
+{
+	if (r->nbirth == r->birth_cap) {
+		r->birth_cap = r->birth_cap * 2 + 16;
+		r->birth = xreallocarray(r->birth, r->birth_cap, sizeof(*r->birth));
+	}
+	r->birth[r->nbirth++] = (struct birth_found){ e->parent, e->birth, xstrdup(e->rcpts[0].trail) };
+}
+
+static void
+record(void *arg, const struct spool_record *rec)
+{
+	struct recovery *r = arg;
+	const struct p_env *e = &rec->env;
+	struct index_msg row = { .id = e->id, .loc = rec->loc, .arrival = e->arrival, .sender = e->sender, .tag = e->tag,
+	    .message_id = "", .size = rec->body_len, .uid = e->uid };
+	uint32_t i;
+
+	if (e->birth != BIRTH_NONE && e->rcpts_n > 0)
+		keep_birth(r, e);
+	row.rcpts = xcalloc(e->rcpts_n + 1, sizeof(*row.rcpts));
+	for (i = 0; i < e->rcpts_n; i++)
+		if (!mark_final(rec->marks[i]))
+			row.rcpts[row.nrcpt++] = (struct index_rcpt){ .n = i, .addr = e->rcpts[i].addr,
+			    .domain = addr_domain(e->rcpts[i].addr), .action = e->rcpts[i].action,
+			    .mark = rec->marks[i] == MARK_HELD ? MARK_HELD : MARK_PENDING, .reply = "" };
+	if (row.nrcpt > 0) {
+		r->records++;
+		index_put(r->index, &row);
+	}
+	free(row.rcpts);
+}
+
+/* ---- births ---- */
+
+struct parent {
+	struct spool	*sp;
+	struct index	*ix;
+	struct index_msg *row;
+	enum mark	 fate;
+};
+
+static void
+settle_rcpt(void *arg, uint32_t n)
+{
+	struct parent *p = arg;
+	uint32_t i;
+
+	for (i = 0; i < p->row->nrcpt; i++)
+		if (p->row->rcpts[i].n == n && p->row->rcpts[i].mark == MARK_PENDING) {
+			spool_mark(p->sp, p->row->loc, n, p->fate);
+			index_rcpt_final(p->ix, p->row->id, n);
+		}
+}
+
+static void
+settle_parent(struct spool *sp, struct index *ix, const struct birth_found *b)
+{
+	struct parent p = { .sp = sp, .ix = ix, .row = index_get(ix, b->parent), .fate = bounce_fate(b->kind) };
+	struct index_msg *left;
+
+	if (p.row == NULL)
+		return;
+	log_info("%s: its notice is there: marks set", qid_text(b->parent).s);
+	bounce_trail_each(b->trail, settle_rcpt, &p);
+	if ((left = index_get(ix, b->parent)) == NULL)
+		spool_final(sp, p.row->loc);
+	index_msg_free(left);
+	index_msg_free(p.row);
+}
+
+static int
+by_number(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static void
+live(void *arg, uint32_t seg, uint64_t n)
+{
+	spool_live_set(arg, seg, n);
+}
+
+void
+recovery_open(struct spool **sp, struct index **ix)
+{
+	struct recovery r = { .index = index_open() };
+	struct spool_hooks hooks = { .scanned = scanned, .record = record, .segment = segment, .arg = &r };
+	struct index_count c;
+	size_t i;
+
+	*ix = r.index;
+	*sp = spool_open(&hooks);
+	if (r.nseg > 0)
+		qsort(r.seg, r.nseg, sizeof(*r.seg), by_number);
+	index_prune(r.index, r.seg, r.nseg);
+	index_live(r.index, live, *sp);
+	for (i = 0; i < r.nbirth; i++) {
+		settle_parent(*sp, *ix, &r.birth[i]);
+		free(r.birth[i].trail);
+	}
+	index_turn(r.index, true);
+	index_counts(r.index, &c);
+	log_info("spool: %llu messages for %llu recipients wait; %llu were found by scanning", (unsigned long long)c.messages,
+	    (unsigned long long)c.recipients, (unsigned long long)r.records);
+	free(r.birth);
+	free(r.seg);
+}

@@ -1,0 +1,171 @@
+/*
+ * result: from outcomes to marks, due times and notices that are owed.
+ *
+ * Called by job and sched. Owns nothing. The order is: mark on disk first, the index when the message leaves memory, the
+ * acknowledgement last (job.c). Recipients that deliver has no business with are logged and passed over.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "addr.h"
+#include "bounce.h"
+#include "child.h"
+#include "clock.h"
+#include "log.h"
+#include "qid.h"
+#include "ready.h"
+#include "result.h"
+#include "retry.h"
+#include "sched.h"
+#include "stats.h"
+
+#define REST_MAX	(3600 * 1000)
+
+/* The recipient's end: its mark now, or after the notice that somebody must get. */
+static void
+end_of(struct message *m, uint32_t n, enum mark fate)
+{
+	struct rcpt *r = &m->rcpts[n];
+
+	if (fate == MARK_BOUNCED)
+		stats.bounced++;
+	else
+		stats.sent++;
+	if (!m->removed && bounce_owes(m, n, fate)) {
+		r->fate = (uint8_t)fate;
+		if (r->job != NULL)
+			r->job->owed++;
+		rcpt_set(m, n, R_OWED);
+		bounce_add(m);
+		return;
+	}
+	r->job = NULL;
+	ready_mark(m, n, fate);
+}
+
+void
+result_refused(struct message *m, uint32_t n, unsigned code, const char *dsn, const char *text)
+{
+	rcpt_last(m, n, code, dsn, text, "");
+	log_as("qmgr", LOG_LV_INFO, "%s: to=<%s>, relay=none, dsn=%s, status=bounced (%s)", qid_text(m->id).s,
+	    m->env.rcpts[n].addr, dsn, text);
+	m->rcpts[n].job = NULL;
+	end_of(m, n, MARK_BOUNCED);
+}
+
+static void
+sent(struct message *m, uint32_t n)
+{
+	m->rcpts[n].attempts++;
+	end_of(m, n, MARK_DELIVERED);
+}
+
+static void
+bounced(struct message *m, uint32_t n)
+{
+	m->rcpts[n].attempts++;
+	end_of(m, n, MARK_BOUNCED);
+}
+
+static void
+deferred(struct message *m, uint32_t n)
+{
+	struct rcpt *r = &m->rcpts[n];
+	struct dest_policy p = conf_policy(child_conf(), addr_domain(m->env.rcpts[n].addr), NULL);
+	int64_t now = clock_now();
+
+	r->attempts++;
+	r->tried = true;
+	stats.deferred++;
+	if (retry_expired(&p, m->env.arrival, now, r->tried)) {
+		log_as("qmgr", LOG_LV_INFO, "%s: from=<%s>, to=<%s>, status=expired, returned to sender", qid_text(m->id).s,
+		    m->env.sender, m->env.rcpts[n].addr);
+		stats.expired++;
+		r->expired = true;
+		end_of(m, n, MARK_BOUNCED);
+		return;
+	}
+	r->due = retry_due(&p, m->env.arrival, now, r->attempts, arc4random());
+	r->job = NULL;
+	rcpt_set(m, n, R_IDLE);
+}
+
+static void
+not_before(struct message *m, uint32_t n, struct dest *d, uint64_t rest_ms)
+{
+	int64_t until = clock_now() + (int64_t)(rest_ms < REST_MAX ? rest_ms : REST_MAX);
+
+	m->rcpts[n].due = until;
+	m->rcpts[n].job = NULL;
+	rcpt_set(m, n, R_IDLE);
+	if (d->kind == ACTION_RELAY)
+		dest_rest(d, until);
+}
+
+static void
+take_one(struct message *m, struct job *j, const struct p_job_result *p, const struct p_result *r)
+{
+	if (r->n >= m->env.rcpts_n || m->rcpts[r->n].state != R_FLYING || m->rcpts[r->n].job != j) {
+		log_warn("%s: deliver has a result for recipient %u, which is not in this job", qid_text(m->id).s, r->n);
+		return;
+	}
+	if (r->outcome == OUT_NOT_BEFORE) {
+		not_before(m, r->n, j->d, p->rest_ms);
+		return;
+	}
+	if (r->outcome != OUT_SENT || m->env.rcpts[r->n].notify & NOTIFY_SUCCESS)
+		rcpt_last(m, r->n, r->code, r->dsn, r->text, p->relay);
+	if (r->outcome == OUT_SENT)
+		sent(m, r->n);
+	else if (r->outcome == OUT_BOUNCE)
+		bounced(m, r->n);
+	else
+		deferred(m, r->n);
+}
+
+void
+result_take(struct message *m, struct job *j, const struct p_job_result *p)
+{
+	uint32_t i;
+
+	for (i = 0; i < p->results_n; i++)
+		take_one(m, j, p, &p->results[i]);
+}
+
+static void
+remove_idle(struct message *m)
+{
+	uint32_t i;
+
+	for (i = 0; i < m->env.rcpts_n; i++)
+		if (m->rcpts[i].state == R_IDLE) {
+			stats.removed++;
+			ready_mark(m, i, MARK_REMOVED);
+		}
+}
+
+void
+result_after(struct message *m)
+{
+	if (m->owed)
+		bounce_look();
+	if (m->removed)
+		remove_idle(m);
+	sched_queue(m);
+}
+
+void
+result_discard(struct message *m, struct dest *d, uint32_t first)
+{
+	uint32_t n, next;
+
+	for (n = first; n != UINT32_MAX; n = next) {
+		next = m->rcpts[n].next;
+		log_as("discard", LOG_LV_INFO, "%s: to=<%s>, relay=none, delay=%.2f, dsn=2.0.0, status=sent (discarded by action %s)",
+		    qid_text(m->id).s, m->env.rcpts[n].addr, (double)retry_age(m->env.arrival, clock_now()) / 1000, d->action);
+		m->rcpts[n].job = NULL;
+		rcpt_last(m, n, 250, "2.0.0", "discarded", "");
+		sent(m, n);
+	}
+	dest_job_done(d);
+	result_after(m);
+}

@@ -1,0 +1,44 @@
+/*
+ * retry: exponential back-off with jitter, and the lifetime of a message. Pure code.
+ *
+ * Called by result.c with the policy of the destination. Owns nothing, cannot fail. Times are those of clock_now(),
+ * which runs with the monotonic clock.
+ */
+#include "retry.h"
+
+uint64_t
+retry_wait(const struct dest_policy *p, uint32_t attempts, uint32_t rnd)
+{
+	uint64_t base = p->retry_min, max = p->retry_max > p->retry_min ? p->retry_max : p->retry_min;
+	uint32_t i;
+
+	for (i = 1; i < attempts && base < max; i++)
+		base *= 2;
+	if (base + base / 4 < max)
+		return base + rnd % (base / 4 + 1);
+	/* at the top the jitter goes down, so that the messages of a long outage do not march in step */
+	base = max - rnd % (max / 4 + 1);
+	return base > p->retry_min ? base : p->retry_min;
+}
+
+int64_t
+retry_due(const struct dest_policy *p, int64_t arrival, int64_t now, uint32_t attempts, uint32_t rnd)
+{
+	int64_t due = now + (int64_t)retry_wait(p, attempts, rnd), end = arrival + (int64_t)p->lifetime;
+
+	if (due > end && end >= now + (int64_t)p->retry_min)
+		due = end;
+	return due;
+}
+
+bool
+retry_expired(const struct dest_policy *p, int64_t arrival, int64_t now, bool tried)
+{
+	return tried && retry_age(arrival, now) >= (int64_t)p->lifetime;
+}
+
+int64_t
+retry_age(int64_t arrival, int64_t now)
+{
+	return now > arrival ? now - arrival : 0;
+}

@@ -1,0 +1,17 @@
+/* retry: when a recipient is tried again, and when it is given up. Pure code. Used by result.c. */
+#ifndef RETRY_H
+#define RETRY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "conf.h"
+
+/* Milliseconds to wait after that many attempts (1, 2, ...), between retry_min and retry_max; rnd: any random number. */
+uint64_t retry_wait(const struct dest_policy *, uint32_t attempts, uint32_t rnd);
+/* When the next attempt is due; an attempt at the very end of the lifetime is not missed. */
+int64_t	 retry_due(const struct dest_policy *, int64_t arrival, int64_t now, uint32_t attempts, uint32_t rnd);
+/* Nothing is given up that was not tried in this run: the clock may have been wrong while we were away. */
+bool	 retry_expired(const struct dest_policy *, int64_t arrival, int64_t now, bool tried);
+int64_t	 retry_age(int64_t arrival, int64_t now);		/* never negative */
+
+#endif

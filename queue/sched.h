@@ -1,0 +1,24 @@
+/*
+ * sched: what is sent next. A step of the main loop.
+ *
+ * Used by main, intake and bounce (new messages), load (due ones), result, control.
+ */
+#ifndef SCHED_H
+#define SCHED_H
+
+#include "index.h"
+#include "message.h"
+
+#define SCHED_WINDOW	200		/* jobs in flight */
+
+void	 sched_init(struct spool *, struct index *);
+void	 sched_conf(void);		/* a new configuration */
+void	 sched_run(void);
+/* A durable message that is new. It belongs to ready.c from now on, and may be gone at once. */
+void	 sched_fresh(struct message *);
+/* Recipients that are idle and due stand in line; then ready_settle: m may be gone afterwards. */
+void	 sched_queue(struct message *);
+void	 sched_pause(bool);
+bool	 sched_paused(void);
+
+#endif

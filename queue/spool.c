@@ -1,0 +1,148 @@
+/*
+ * spool: opening and closing. Start-up is always the same, whatever the end of the last run was.
+ *
+ * Called by the queue's main. Relative names only: the current directory is the spool. What makes it unusable (no right to
+ * write, no folder can be made) is fatal; a full disk is not: mail that is there must go out.
+ */
+#include <sys/stat.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "log.h"
+#include "spool_priv.h"
+#include "xmalloc.h"
+
+static void
+make_folders(void)
+{
+	static const char *const names[] = { "seg", "tmp", "quarantine" };
+	size_t i;
+
+	for (i = 0; i < sizeof names / sizeof names[0]; i++)
+		if (mkdir(names[i], 0700) == -1 && errno != EEXIST)
+			fatal("cannot make %s/", names[i]);
+}
+
+/* Nothing in it was answered. */
+static void
+empty_tmp(void)
+{
+	char name[300];
+	struct dirent *e;
+	DIR *d = opendir("tmp");
+
+	if (d == NULL)
+		fatal("cannot read tmp/");
+	while ((e = readdir(d)) != NULL) {
+		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+			continue;
+		snprintf(name, sizeof name, "tmp/%s", e->d_name);
+		if (unlink(name) == -1)
+			log_warn("cannot unlink %s: %m", name);
+	}
+	closedir(d);
+}
+
+static void
+init_lists(struct spool *s)
+{
+	RB_INIT(&s->segs);
+	TAILQ_INIT(&s->dirty);
+	TAILQ_INIT(&s->cands);
+	TAILQ_INIT(&s->lru);
+	TAILQ_INIT(&s->told);
+	TAILQ_INIT(&s->small);
+	TAILQ_INIT(&s->own);
+	TAILQ_INIT(&s->group);
+	TAILQ_INIT(&s->files);
+	TAILQ_INIT(&s->renamed);
+	TAILQ_INIT(&s->naming);
+	TAILQ_INIT(&s->finished);
+}
+
+/* The loop only has to turn: spool_turn does the rest. */
+static void
+sync_ready(void *arg, int what)
+{
+	struct spool *s = arg;
+	uint64_t n;
+
+	(void)what;
+	while (read(sync_eventfd(s->sync), &n, sizeof n) == -1 && errno == EINTR)
+		continue;
+}
+
+static void
+overdue(void *arg)
+{
+	struct spool *s = arg;
+
+	s->overdue = true;
+}
+
+struct spool *
+spool_open(const struct spool_hooks *hooks)
+{
+	struct spool *s = xcalloc(1, sizeof *s);
+
+	spool_lock();
+	make_folders();
+	init_lists(s);
+	if ((s->dir_fd = open("seg", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1)
+		fatal("cannot open seg/");
+	ev_timer_init(&s->durable, overdue, s);
+	empty_tmp();
+	s->seg_bytes = space_segment_bytes();
+	space_check(s);
+	recover(s, hooks);
+	/* Names that the last run did not get to sync. */
+	if (fsync(s->dir_fd) == -1)
+		log_error("cannot sync seg/: %m");
+	s->dir_synced = s->dir_gen;
+	if (seg_current(s) == NULL)
+		log_warn("cannot make a segment: %m");
+	s->sync = sync_open();
+	ev_fd_init(&s->sync_ev, sync_eventfd(s->sync), sync_ready, s);
+	ev_fd_want(&s->sync_ev, EV_R);
+	return s;
+}
+
+/* So that the next start need not look behind it. */
+static void
+seal_current(struct spool *s)
+{
+	struct buf b = BUF_INIT;
+
+	if (s->cur == NULL || s->cur->sealed || s->cur->failed)
+		return;
+	rec_put_seal(&b, s->cur->rnd);
+	if (seg_fd(s, s->cur) != -1 && pwrite_all(s->cur->fd, buf_data(&b), b.len, s->cur->end) != -1)
+		seg_dirty(s, s->cur);
+	buf_free(&b);
+}
+
+void
+spool_close(struct spool *s)
+{
+	struct seg *g;
+
+	commit_close(s);
+	seal_current(s);
+	commit_close(s);
+	ev_fd_clear(&s->sync_ev);
+	ev_timer_clear(&s->durable);
+	sync_close(s->sync);
+	while ((g = RB_MIN(segs, &s->segs)) != NULL)
+		seg_free(s, g);
+	while (s->nspare > 0)
+		spare_drop(s);
+	close(s->dir_fd);
+	buf_free(&s->batch);
+	buf_free(&s->env);
+	free(s->items);
+	free(s->item_seg);
+	free(s);
+}

@@ -1,0 +1,184 @@
+/*
+ * spool_priv: what the spool's own files share; nobody else includes it.
+ *
+ * spool.c opens and closes, segment.c has the segments, body.c a message on its way in, commit.c the group commit, mark.c
+ * marks and reading, scan.c walks a segment's records, recover.c is start-up, reclaim.c and space.c give space back and look
+ * after it. One spool per process; one thread (sync.c's helper sees nothing but descriptors).
+ */
+#ifndef SPOOL_PRIV_H
+#define SPOOL_PRIV_H
+
+#include <sys/queue.h>
+#include <sys/tree.h>
+#include <stdio.h>
+#include "ev.h"
+#include "record.h"
+#include "spool.h"
+#include "sync.h"
+
+#define BODY_MEM	(64 * 1024)		/* of one message in memory */
+#define BODY_MEM_ALL	(64 * 1024 * 1024)	/* of all of them */
+#define GROUP_BYTES	(4 * 1024 * 1024)	/* of one group, about */
+#define GROUP_FILES	64			/* messages of their own in one group */
+#define SHARED_MAX	(256 * 1024)		/* a longer record gets a segment of its own */
+#define SEG_BYTES	(16 * 1024 * 1024)
+#define SEG_BYTES_MIN	(256 * 1024)
+#define SPARES		4
+#define SEG_FDS		128			/* segments kept open */
+#define DURABLE_MS	1000			/* marks and unlinks are on the disk by then */
+
+struct seg {
+	RB_ENTRY(seg)	 tree;
+	TAILQ_ENTRY(seg) dirty_link, cand_link, lru_link, told_link;
+	uint32_t	 no;
+	uint8_t		 rnd[RND_LEN];
+	enum seg_kind	 kind;
+	int		 fd;			/* -1: not open now */
+	uint64_t	 size;			/* of the file */
+	uint64_t	 end;			/* current segment: where the next record goes */
+	uint64_t	 live;
+	uint64_t	 told;			/* end of the last record whose owner was told that it is durable; 0: none lately */
+	uint64_t	 name_gen;		/* its name is durable once the directory was synced up to this */
+	bool		 sealed;		/* nothing more is appended */
+	bool		 failed;		/* a write or sync failed: never appended to or synced again */
+	bool		 keep;			/* never given up in this run */
+	bool		 dirty;			/* has marks that are not synced */
+	bool		 busy;			/* in the running sync job */
+	bool		 cand;			/* on the list of candidates */
+};
+RB_HEAD(segs, seg);
+RB_PROTOTYPE(segs, seg, tree, seg_cmp)
+TAILQ_HEAD(seg_list, seg);
+
+struct body_priv {
+	struct spool	*spool;
+	const struct p_env *env;
+	uint8_t		*mem;
+	size_t		 cap;
+	uint32_t	 crc;			/* of the message so far */
+	int		 fd;			/* -1: in memory */
+	uint64_t	 name;			/* tmp/m-NAME */
+	uint64_t	 base;			/* where the message begins in its file */
+	size_t		 env_len;
+	uint8_t		 rnd[RND_LEN];
+};
+
+struct commit {
+	TAILQ_ENTRY(commit) link;
+	struct body	*body;			/* NULL once written to a segment */
+	const struct p_env *env;
+	spool_done	*done;
+	void		*arg;
+	struct seg	*seg;
+	struct loc	 loc;
+	uint64_t	 body_off;
+	uint64_t	 end;			/* of the record */
+	uint32_t	 nrcpt;
+	int		 error;
+};
+TAILQ_HEAD(commits, commit);
+
+struct spare {
+	int		 fd;
+	char		 name[32];
+};
+
+struct spool {
+	struct segs	 segs;
+	struct seg_list	 dirty, cands, lru, told;
+	size_t		 nopen;
+	struct seg	*cur, *next;
+	uint32_t	 last_no;
+	uint64_t	 tmp_no;
+	uint64_t	 seg_bytes;
+	struct spare	 spare[SPARES];
+	size_t		 nspare;
+	uint64_t	 memory;		/* bytes of bodies in memory */
+
+	/* group commit */
+	struct commits	 small, own;		/* waiting: to be written; written in tmp/, to be synced */
+	struct commits	 group, files;		/* in the running job: of the current segment; files in tmp/ */
+	struct commits	 renamed, naming;	/* wait for the directory's sync: the next job's; the running one's */
+	struct commits	 finished;		/* to be told */
+	struct sync	*sync;
+	struct sync_item *items;
+	struct seg	**item_seg;		/* beside items: NULL for files and the directory */
+	size_t		 nitems, cap_items;
+	struct ev_fd	 sync_ev;
+	struct ev_timer	 durable;		/* marks or unlinks wait for a sync */
+	bool		 overdue;
+	int		 dir_fd;
+	uint64_t	 dir_gen, dir_synced, dir_job;	/* changes of seg/: made, durable, in the running job */
+	struct buf	 batch, env;
+
+	/* space */
+	uint64_t	 space_next;		/* not looked at before */
+	uint64_t	 make_after;		/* no next segment could be made: not again before */
+	bool		 low, roomy;
+	uint64_t	 syncs, commits, bytes;
+
+	void		(*gone)(void *, uint32_t);
+	void		*gone_arg;
+};
+
+/* segment.c. -1/NULL with errno */
+struct seg *seg_find(struct spool *, uint32_t no);
+struct seg *seg_add(struct spool *, uint32_t no, const struct seg_head *, uint64_t size, int fd);
+void	 seg_free(struct spool *, struct seg *);	/* closes and forgets; the file stays */
+int	 seg_fd(struct spool *, struct seg *);		/* opens it if need be */
+void	 seg_trim(struct spool *);			/* closes the one that was not used for longest */
+void	 seg_name(char out[32], uint32_t no);
+int	 seg_take_fd(struct spool *, struct seg *);	/* the descriptor is the caller's now */
+uint32_t seg_number(struct spool *);			/* a fresh one */
+struct seg *seg_make(struct spool *);			/* from a spare, or new */
+struct seg *seg_current(struct spool *);		/* the one to append to */
+void	 seg_seal(struct spool *, struct seg *);
+void	 seg_fail(struct spool *, struct seg *, int error, const char *what);
+void	 seg_retire(struct spool *, struct seg *, uint64_t off, uint32_t nrcpt);	/* marks all of an unanswered record removed */
+void	 seg_dirty(struct spool *, struct seg *);
+void	 seg_candidate(struct spool *, struct seg *);	/* for reclaim, if it is sealed and nothing lives in it */
+void	 dir_changed(struct spool *);
+ssize_t	 pwrite_all(int fd, const void *, size_t, uint64_t off);
+
+/* body.c */
+int	 body_seal(struct body *, const struct p_env *);	/* spilled: writes the headers */
+int	 body_spill(struct body *);
+void	 body_free_mem(struct body *);
+
+/* commit.c */
+void	 durable_soon(struct spool *);
+void	 commit_close(struct spool *);
+
+/* scan.c: the records of one segment, in order */
+enum scan_what { SCAN_GOOD, SCAN_DAMAGE /* a good one follows, or the segment may not be torn */, SCAN_TORN /* unanswered end */, SCAN_SEAL, SCAN_END };
+struct scan {
+	int		 fd;
+	uint64_t	 size, off;		/* off: where the next look begins */
+	uint8_t		 rnd[RND_LEN];
+	enum seg_kind	 kind;
+	bool		 bodies;		/* check the messages' CRC too */
+	size_t		 chunk;			/* bytes per read */
+	bool		 unreadable;		/* EIO was met */
+	uint8_t		*win;			/* file bytes [win_off, win_off + win_len) */
+	size_t		 win_cap, win_len;
+	uint64_t	 win_off;
+	/* the result */
+	uint64_t	 at, len;		/* the record, or the damaged stretch */
+	struct rec_head	 head;
+	const uint8_t	*marks, *env;		/* SCAN_GOOD; SCAN_DAMAGE, SCAN_TORN if the envelope is good, else NULL */
+};
+void	 scan_init(struct scan *, int fd, uint64_t size, const uint8_t rnd[RND_LEN], enum seg_kind, uint64_t from);
+enum scan_what scan_next(struct scan *);
+const uint8_t *scan_bytes(struct scan *, uint64_t off, size_t n);	/* NULL: beyond the end */
+void	 scan_free(struct scan *);
+
+/* recover.c */
+void	 recover(struct spool *, const struct spool_hooks *);
+int	 quarantine(int fd, uint32_t seg, uint64_t off, uint64_t len);
+
+/* reclaim.c, space.c */
+void	 spare_drop(struct spool *);		/* gives one back to the file system */
+uint64_t space_segment_bytes(void);
+void	 space_check(struct spool *);
+
+#endif

@@ -1,0 +1,166 @@
+/*
+ * suspect: finds the message that crashes deliver, without stopping the mail for one crash.
+ *
+ * Called as suspect.h says. Owns the two lists; messages are ready.c's. Kept in memory only: a restart of the queue forgets
+ * suspicions, and begins to count anew.
+ */
+#include "clock.h"
+#include "dest.h"
+#include "log.h"
+#include "qid.h"
+#include "ready.h"
+#include "sched.h"
+#include "suspect.h"
+
+static struct {
+	struct message_list	 lost;			/* in flight when the edge closed; not known yet why */
+	struct message_list	 suspects;
+	struct message		*trial;
+	bool			 crashed;		/* told before the edge closed */
+} su = {
+	.lost = TAILQ_HEAD_INITIALIZER(su.lost),
+	.suspects = TAILQ_HEAD_INITIALIZER(su.suspects),
+};
+
+static void
+clear(struct message *m)
+{
+	if (m->suspect > 0)
+		TAILQ_REMOVE(&su.suspects, m, suspect_link);
+	m->suspect = 0;
+	if (su.trial == m)
+		su.trial = NULL;
+}
+
+static void
+unlose(struct message *m)
+{
+	if (m->lost)
+		TAILQ_REMOVE(&su.lost, m, lost_link);
+	m->lost = false;
+}
+
+static void
+hold(struct message *m)
+{
+	uint32_t i;
+
+	log_error("%s: ended deliver by a crash %d times, alone: held", qid_text(m->id).s, SUSPECT_KILLS);
+	for (i = 0; i < m->env.rcpts_n; i++)
+		if (m->rcpts[i].state == R_IDLE)
+			ready_mark(m, i, MARK_HELD);
+	ready_settle(m);
+}
+
+/* m was in flight in a crash. */
+static void
+accuse(struct message *m)
+{
+	uint8_t level = m->suspect;
+
+	if (level == 2 && su.trial == m)
+		m->kills++;
+	clear(m);
+	dest_drop(m, clock_now());
+	if (m->kills >= SUSPECT_KILLS) {
+		hold(m);
+		return;
+	}
+	m->suspect = level == 0 ? 1 : 2;
+	log_warn("%s: was in flight when deliver crashed; tried %s", qid_text(m->id).s, level == 0 ? "one at a time" : "alone");
+	TAILQ_INSERT_TAIL(&su.suspects, m, suspect_link);
+}
+
+static void
+accuse_lost(void)
+{
+	struct message *m;
+
+	while ((m = TAILQ_FIRST(&su.lost)) != NULL) {
+		unlose(m);
+		accuse(m);
+	}
+}
+
+void
+suspect_lost(struct message *m)
+{
+	if (m->lost)
+		return;
+	m->lost = true;
+	TAILQ_INSERT_TAIL(&su.lost, m, lost_link);
+}
+
+void
+suspect_closed(void)
+{
+	if (su.crashed)
+		accuse_lost();
+	su.crashed = false;
+}
+
+void
+suspect_crashed(void)
+{
+	if (TAILQ_EMPTY(&su.lost))
+		su.crashed = true;
+	else
+		accuse_lost();
+}
+
+void
+suspect_edge(void)
+{
+	struct message *m;
+
+	while ((m = TAILQ_FIRST(&su.lost)) != NULL)
+		unlose(m);
+	su.crashed = false;
+}
+
+void
+suspect_result(struct message *m)
+{
+	clear(m);
+	m->kills = 0;
+}
+
+void
+suspect_gone(struct message *m)
+{
+	clear(m);
+	unlose(m);
+}
+
+bool
+suspect_waits(const struct message *m)
+{
+	return m->suspect > 0;
+}
+
+bool
+suspect_may_go(const struct message *m)
+{
+	return m->suspect == 0 || m == su.trial;
+}
+
+struct message *
+suspect_alone(void)
+{
+	return su.trial != NULL && su.trial->suspect == 2 ? su.trial : NULL;
+}
+
+void
+suspect_run(void)
+{
+	struct message *m = su.trial;
+
+	if (m != NULL && message_busy(m))
+		return;
+	if (m != NULL) {			/* its destination rests, say: nothing can be learned now */
+		clear(m);
+		ready_settle(m);
+	}
+	if ((su.trial = TAILQ_FIRST(&su.suspects)) != NULL)
+		sched_queue(su.trial);
+}

@@ -1,0 +1,28 @@
+/*
+ * sync: the one helper thread, which calls fdatasync (files) and fsync (directories) and does nothing else.
+ *
+ * Used by commit.c, one job at a time: sync_start, then the eventfd becomes readable, then sync_finished says true once.
+ * The items belong to the thread from sync_start to that moment.
+ */
+#ifndef SYNC_H
+#define SYNC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct sync;
+
+struct sync_item {
+	int	 fd;
+	bool	 dir;
+	int	 error;		/* errno; 0: on the disk */
+};
+
+struct sync *sync_open(void);
+void	 sync_close(struct sync *);
+int	 sync_eventfd(const struct sync *);
+void	 sync_start(struct sync *, struct sync_item *, size_t);
+bool	 sync_running(const struct sync *);
+bool	 sync_finished(struct sync *, bool wait);
+
+#endif
