@@ -1,0 +1,74 @@
+/*
+ * cmd_mail: MAIL (RFC 5321 4.1.1.2).
+ *
+ *	mail = "MAIL FROM:" Reverse-path [SP Mail-parameters] CRLF
+ *
+ * Called through cmd's table, in ST_HELO alone. What is not accepted leaves no transaction behind.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "child.h"
+#include "cmd.h"
+#include "counts.h"
+#include "log.h"
+#include "params.h"
+#include "path.h"
+#include "tx.h"
+
+/* Is there room for a message, and may this client send one now? */
+static struct complaint
+not_now(const struct session *s, const struct tx *tx)
+{
+	const struct conf *conf = child_conf();
+
+	if (tx->size > conf->limit[LIM_MESSAGE_SIZE])
+		return (struct complaint){ 552, "5.3.4", "the message is larger than this server takes" };
+	if (!tx_queue_there())
+		return (struct complaint){ 451, "4.3.0", "the mail queue is not available, try again later" };
+	if (tx_space_low())
+		return (struct complaint){ 452, "4.3.1", "the mail queue is short of space, try again later" };
+	if (!s->exempt && counts_mail(s->key) > conf->limit[LIM_RATE_CLIENT])
+		return (struct complaint){ 450, "4.7.1", "too many messages from your host, try again later" };
+	return (struct complaint){ 0, NULL, NULL };
+}
+
+static struct complaint
+judge(const struct session *s, char *arg, struct tx *tx)
+{
+	struct complaint c;
+	const char *why;
+	char *params;
+
+	why = path_read(s, "FROM:", ADDR_REVERSE, arg, &tx->sender, &params);
+	if (why != NULL)
+		return (struct complaint){ 501, "5.1.7", why };
+	c = params_mail(params, tx);
+	if (c.code != 0)
+		return c;
+	if (tx->sender.utf8 && !tx->smtputf8)
+		return (struct complaint){ 553, "5.6.7", "a non-ASCII address needs SMTPUTF8" };
+	return not_now(s, tx);
+}
+
+void
+cmd_mail(struct session *s, char *arg)
+{
+	struct tx *tx = tx_new(s);
+	struct complaint c = judge(s, arg, tx);
+
+	if (c.code == 0) {
+		s->tx = tx;
+		s->state = ST_MAIL;
+		session_reply(s, 250, "2.1.0", "Ok");
+		return;
+	}
+	session_log(s);
+	log_info("NOQUEUE: reject: MAIL from %s: %u %s %s; from=<%s> proto=%s helo=<%s>", session_client(s), c.code, c.dsn, c.text,
+	    tx->sender.text, session_proto(s), s->helo);
+	session_reply(s, c.code, c.dsn, "%s", c.text);
+	tx_free(tx);
+	if (c.code < 500)
+		cmd_idle(s);
+}

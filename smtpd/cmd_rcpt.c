@@ -1,0 +1,108 @@
+/*
+ * cmd_rcpt: RCPT (RFC 5321 4.1.1.3).
+ *
+ *	rcpt = "RCPT TO:" ( "<Postmaster@" Domain ">" / "<Postmaster>" / Forward-path ) [SP Rcpt-parameters] CRLF
+ *
+ * Called through cmd's table, in ST_MAIL alone. Only puts the recipient into the batch; rcpt_say answers when the rules were
+ * asked.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "batch.h"
+#include "child.h"
+#include "cmd.h"
+#include "log.h"
+#include "params.h"
+#include "path.h"
+#include "tx.h"
+#include "xmalloc.h"
+
+#define ORCPT_SIZE 512
+
+static void
+refused(struct session *s, const struct item *it)
+{
+	const char *addr = it->rcpt.addr != NULL ? it->rcpt.addr : "";
+	char text[512];
+
+	if (it->whole || *addr == '\0')
+		strlcpy(text, it->text, sizeof(text));
+	else
+		snprintf(text, sizeof(text), "<%s>: %s", addr, it->text);
+	session_log(s);
+	log_info("NOQUEUE: reject: RCPT from %s: %u %s %s; from=<%s> to=<%s> proto=%s helo=<%s>", session_client(s), it->code,
+	    it->dsn, text, s->tx->sender.text, addr, session_proto(s), s->helo);
+	session_reply(s, it->code, it->dsn, "%s", text);
+	if (it->code < 500)
+		cmd_idle(s);
+}
+
+static void
+rcpt_say(struct session *s, struct item *it)
+{
+	struct tx *tx = s->tx;
+
+	if (it->code == 250 && tx_has(tx, it->rcpt.addr)) {
+		session_reply(s, 250, "2.1.5", "Ok");
+		cmd_idle(s);
+		return;
+	}
+	if (it->code == 250 && tx->nrcpt >= child_conf()->limit[LIM_RECIPIENTS])
+		item_refuse(it, 452, "4.5.3", "too many recipients, send the rest in another transaction");
+	if (it->code != 250) {
+		refused(s, it);
+		return;
+	}
+	tx_rcpt(tx, &it->rcpt);
+	it->rcpt.addr = NULL;
+	session_reply(s, 250, "2.1.5", "Ok");
+}
+
+/* One block: the address, its original form, ORCPT. */
+static void
+keep(struct p_env_rcpt *r, const char *orig, const char *addr, const char *orcpt)
+{
+	size_t la = strlen(addr) + 1, lo = strcmp(orig, addr) == 0 ? 0 : strlen(orig) + 1, lc = strlen(orcpt) + 1;
+	char *block = xmalloc(la + lo + lc);
+
+	memcpy(block, addr, la);
+	memcpy(block + la, orig, lo);
+	memcpy(block + la + lo, orcpt, lc);
+	r->addr = block;
+	r->orig = lo == 0 ? block : block + la;
+	r->orcpt = block + la + lo;
+	r->sender = r->trail = "";
+}
+
+static struct complaint
+judge(const struct session *s, char *arg, struct p_env_rcpt *r)
+{
+	struct complaint c;
+	struct addr a;
+	char orcpt[ORCPT_SIZE], orig[ADDR_PATH_MAX + 1], *params;
+	const char *why = path_read(s, "TO:", ADDR_FORWARD, arg, &a, &params);
+
+	if (why != NULL)
+		return (struct complaint){ 501, "5.1.3", why };
+	strlcpy(orig, a.text, sizeof(orig));
+	c = params_rcpt(params, &r->notify, orcpt, sizeof(orcpt));
+	if (c.code == 0 && a.utf8 && !s->tx->smtputf8)
+		c = (struct complaint){ 553, "5.6.7", "a non-ASCII address needs SMTPUTF8" };
+	if (c.code == 0)
+		keep(r, orig, a.text, orcpt);
+	return c;
+}
+
+void
+cmd_rcpt(struct session *s, char *arg)
+{
+	struct item *it = batch_add(s);
+	struct complaint c = judge(s, arg, &it->rcpt);
+
+	it->say = rcpt_say;
+	it->verb = s->verb;
+	if (c.code != 0)
+		item_refuse(it, c.code, c.dsn, c.text);
+}

@@ -1,0 +1,21 @@
+/*
+ * path: the address in MAIL, RCPT and VRFY, as this client may write it.
+ *
+ * Clients at the submission socket may leave out the domain; it is then ours.
+ */
+#ifndef PATH_H
+#define PATH_H
+
+#include "addr.h"
+
+struct session;
+
+/*
+ * "FROM:" or "TO:" and a path at the beginning of arg. *rest gets what is behind it (the parameters). NULL, or what is wrong in
+ * words.
+ */
+const char *path_read(const struct session *, const char *keyword, enum addr_kind, char *arg, struct addr *, char **rest);
+/* An address without a domain gets ours. False if it would be too long. */
+bool	 path_complete(struct addr *);
+
+#endif

@@ -1,0 +1,581 @@
+/*
+ * session: see session.h. The life of a client's connection: turns, waits, deadlines, the end.
+ *
+ * Owns every struct session. What a client does wrong is answered and logged; a peer process that is gone is answered with
+ * a 4xx. A session ends in finish() alone, which is reached from the tails of session_run and of the io callbacks.
+ */
+#include <sys/socket.h>
+#include <arpa/inet.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "batch.h"
+#include "child.h"
+#include "cmd.h"
+#include "counts.h"
+#include "door.h"
+#include "ev.h"
+#include "log.h"
+#include "session.h"
+#include "tx.h"
+#include "xmalloc.h"
+
+#define ID_BUCKETS	4096
+#define TURN_STEPS	64		/* commands of one client in one turn */
+#define OUT_HIGH	(32 * 1024)	/* io's low-water mark: out() comes when replies fall to it */
+#define IN_HIGH		(64 * 1024)	/* unread commands beyond which nothing more is received */
+#define IN_KEEP		4096
+#define LINGER_MS	3000
+#define LINGER_MAX	(1024 * 1024)
+
+static struct {
+	LIST_HEAD(, session)	 by_id[ID_BUCKETS];
+	struct session_q	 all;
+	struct session_q	 later;		/* have commands left over from the last turn */
+	struct session_q	 paused;	/* bring data that the queue cannot take now */
+	uint32_t		 last_id;
+	bool			 draining;
+} sessions;
+
+static void	settle(struct session *);
+static void	finish(struct session *);
+
+void
+session_init(void)
+{
+	TAILQ_INIT(&sessions.all);
+	TAILQ_INIT(&sessions.later);
+	TAILQ_INIT(&sessions.paused);
+}
+
+static void
+queue_off(struct session *s)
+{
+	if (s->queue != NULL)
+		TAILQ_REMOVE(s->queue, s, on);
+	s->queue = NULL;
+}
+
+static void
+queue_on(struct session *s, struct session_q *q)
+{
+	queue_off(s);
+	s->queue = q;
+	TAILQ_INSERT_TAIL(q, s, on);
+}
+
+struct session *
+session_find(uint32_t id)
+{
+	struct session *s;
+
+	LIST_FOREACH(s, &sessions.by_id[id % ID_BUCKETS], by_id)
+		if (s->id == id)
+			return s;
+	return NULL;
+}
+
+bool
+session_none(void)
+{
+	return TAILQ_EMPTY(&sessions.all);
+}
+
+void
+session_each(void (*cb)(struct session *))
+{
+	struct session *s, *next;
+
+	for (s = TAILQ_FIRST(&sessions.all); s != NULL; s = next) {
+		next = TAILQ_NEXT(s, all);
+		cb(s);
+	}
+}
+
+static void
+recount(struct session *s)
+{
+	counts_open(s->key, s->socket);
+}
+
+void
+session_recount(void)
+{
+	session_each(recount);
+}
+
+/* ---- names and log lines ---- */
+
+const char *
+session_client(const struct session *s)
+{
+	static char text[320];
+
+	if (s->socket)
+		snprintf(text, sizeof(text), "uid %u", (unsigned)s->uid);
+	else
+		snprintf(text, sizeof(text), "%s[%s]", s->name != NULL ? s->name : "unknown", s->addr);
+	return text;
+}
+
+const char *
+session_proto(const struct session *s)
+{
+	if (s->socket)
+		return "local";
+	if (s->tx != NULL && s->tx->smtputf8)
+		return "UTF8SMTP";
+	return s->esmtp ? "ESMTP" : "SMTP";
+}
+
+void
+session_log(struct session *s)
+{
+	if (s->logged)
+		return;
+	s->logged = true;
+	log_info("connect from %s", session_client(s));
+}
+
+void
+session_named(struct session *s, const char *name)
+{
+	if (s->name != NULL || s->logged)
+		return;
+	s->name = xstrdup(name);
+	session_log(s);
+}
+
+static void
+log_disconnect(struct session *s)
+{
+	struct buf b = BUF_INIT;
+	unsigned i, done = 0, all = 0, total;
+
+	for (i = CMD_NONE + 1; i < VERBS_MAX; i++) {
+		total = s->done[i] + s->failed[i];
+		if (total == 0)
+			continue;
+		if (s->failed[i] == 0)
+			buf_addf(&b, " %s=%u", cmd_name(i), total);
+		else
+			buf_addf(&b, " %s=%u/%u", cmd_name(i), s->done[i], total);
+		done += s->done[i];
+		all += total;
+	}
+	if (done == all)
+		buf_addf(&b, " commands=%u", all);
+	else
+		buf_addf(&b, " commands=%u/%u", done, all);
+	log_info("disconnect from %s%s", session_client(s), buf_str(&b));
+	buf_free(&b);
+}
+
+/* ---- replies ---- */
+
+void
+session_line(struct session *s, unsigned code, const char *dsn, bool last, const char *text)
+{
+	char line[512];
+	bool utf8 = s->tx != NULL && s->tx->smtputf8;
+	int n = snprintf(line, sizeof(line) - 2, "%u%c%s%s%s", code, last ? ' ' : '-', dsn == NULL ? "" : dsn,
+	    dsn == NULL ? "" : " ", text);
+	size_t i, len = n < 0 ? 0 : (size_t)n;
+
+	if (len > sizeof(line) - 3)
+		len = sizeof(line) - 3;
+	for (i = 0; i < len; i++)
+		if ((unsigned char)line[i] < ' ' || line[i] == 0x7f || ((unsigned char)line[i] > 0x7f && !utf8))
+			line[i] = '?';
+	memcpy(line + len, "\r\n", 2);
+	io_write(s->io, line, len + 2);
+}
+
+/* What a reply does to the counts of its session. */
+static void
+account(struct session *s, unsigned code)
+{
+	if (code >= 400)
+		s->failed[s->verb]++;
+	else if (code < 300)
+		s->done[s->verb]++;
+	if (code >= 500 && ++s->errors >= child_conf()->limit[LIM_ERRORS] && s->state != ST_CLOSING && code != 521) {
+		session_line(s, 421, "4.7.0", true, "Too many errors, closing");
+		session_log(s);
+		log_info("too many errors after %s from %s", cmd_name(s->verb), session_client(s));
+		session_last(s, true);
+	}
+	if (code == 421)
+		session_last(s, false);
+}
+
+void
+session_reply(struct session *s, unsigned code, const char *dsn, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	session_line(s, code, dsn, true, text);
+	account(s, code);
+}
+
+void
+session_last(struct session *s, bool linger)
+{
+	s->state = ST_CLOSING;
+	s->linger = s->linger || linger;
+}
+
+/* ---- turns and waits ---- */
+
+void
+session_run(struct session *s)
+{
+	unsigned left = TURN_STEPS;
+
+	queue_off(s);
+	while (s->wait == WAIT_NO && s->state != ST_CLOSING && io_pending(s->io) <= OUT_HIGH) {
+		if (left-- == 0) {
+			queue_on(s, &sessions.later);
+			ev_wake();
+			break;
+		}
+		if (!cmd_step(s))
+			break;
+	}
+	settle(s);
+}
+
+void
+session_turn(void)
+{
+	struct session_q now;
+	struct session *s;
+
+	TAILQ_INIT(&now);
+	while ((s = TAILQ_FIRST(&sessions.later)) != NULL)
+		queue_on(s, &now);
+	while ((s = TAILQ_FIRST(&now)) != NULL)
+		session_run(s);
+}
+
+void
+session_wait(struct session *s, enum wait wait, uint64_t ms, void (*then)(struct session *))
+{
+	s->wait = wait;
+	s->then = then;
+	io_deadline(s->io, ms);
+}
+
+/* Neither in a message nor waiting for anybody. */
+static bool
+idle(const struct session *s)
+{
+	return s->wait == WAIT_NO && s->state <= ST_MAIL;
+}
+
+static void
+shut_down(struct session *s)
+{
+	session_line(s, 421, "4.3.2", true, "Shutting down, try again later");
+	session_last(s, false);
+}
+
+void
+session_data_pause(struct session *s)
+{
+	queue_on(s, &sessions.paused);
+	io_pause(s->io);
+	s->held = true;
+}
+
+void
+session_data_resume(void)
+{
+	struct session_q now;
+	struct session *s;
+
+	TAILQ_INIT(&now);
+	while ((s = TAILQ_FIRST(&sessions.paused)) != NULL)
+		queue_on(s, &now);
+	while ((s = TAILQ_FIRST(&now)) != NULL) {
+		s->rate_since = ev_now_ms();
+		s->rate_bytes = 0;
+		session_run(s);
+	}
+}
+
+/* A client that sends on while it cannot be served is not read from. */
+static void
+hold(struct session *s)
+{
+	bool full = s->queue == &sessions.paused || io_in(s->io)->len >= IN_HIGH;
+
+	if (full == s->held || s->eof)
+		return;
+	s->held = full;
+	if (full)
+		io_pause(s->io);
+	else
+		io_resume(s->io);
+}
+
+static void
+set_deadline(struct session *s)
+{
+	const struct conf *conf = child_conf();
+
+	if (s->wait != WAIT_NO)
+		return;
+	if (s->state == ST_DATA || s->state == ST_CHUNK)
+		io_deadline(s->io, conf->limit[LIM_T_DATA]);
+	else if (s->progress)
+		io_deadline(s->io, conf->limit[LIM_T_COMMAND]);
+	s->progress = false;
+}
+
+static void
+lost(struct session *s)
+{
+	session_log(s);
+	log_info("lost connection after %s from %s", cmd_name(s->verb), session_client(s));
+	finish(s);
+}
+
+/* After each run: what the new state asks for. */
+static void
+settle(struct session *s)
+{
+	if (sessions.draining && s->state != ST_CLOSING && idle(s))
+		shut_down(s);
+	if (s->state == ST_CLOSING) {
+		finish(s);
+		return;
+	}
+	if (s->eof && s->wait == WAIT_NO && s->queue == NULL && io_pending(s->io) <= OUT_HIGH) {
+		lost(s);
+		return;
+	}
+	hold(s);
+	set_deadline(s);
+	if (io_in(s->io)->len == 0)
+		buf_reset(io_in(s->io), IN_KEEP);
+}
+
+static void
+drain_one(struct session *s)
+{
+	if (idle(s) && !s->lingering)
+		settle(s);
+}
+
+void
+session_drain(void)
+{
+	sessions.draining = true;
+	session_each(drain_one);
+}
+
+/* ---- the end ---- */
+
+static void
+release(struct session *s)
+{
+	if (sessions.draining) {	/* the program may end with its last session */
+		s->flushing = true;
+		io_flush(s->io);
+	}
+	io_close_flushed(s->io);
+	queue_off(s);
+	LIST_REMOVE(s, by_id);
+	TAILQ_REMOVE(&sessions.all, s, all);
+	counts_close(s->key, s->socket);
+	door_release(s->door);
+	free(s->name);
+	free(s->helo);
+	free(s);
+}
+
+/*
+ * A close with unread input in the kernel would reset the connection and could cost the client our last reply: so
+ * our side is shut and what comes is dropped for a while.
+ */
+static bool
+linger(struct session *s)
+{
+	s->flushing = true;
+	io_flush(s->io);
+	s->flushing = false;
+	if (s->eof || io_pending(s->io) > 0)
+		return false;
+	shutdown(io_fd(s->io), SHUT_WR);
+	s->lingering = true;
+	s->skipped = 0;
+	buf_reset(io_in(s->io), 0);
+	if (s->held)
+		io_resume(s->io);
+	io_deadline(s->io, LINGER_MS);
+	return true;
+}
+
+static void
+finish(struct session *s)
+{
+	queue_off(s);
+	s->wait = WAIT_NO;
+	s->state = ST_CLOSING;
+	batch_end(s);
+	tx_end(s);
+	session_log(s);
+	log_disconnect(s);
+	if (io_in(s->io)->len > 0)
+		s->linger = true;
+	if (s->eof || !s->linger || !linger(s))
+		release(s);
+}
+
+/* ---- callbacks of io ---- */
+
+static void
+on_in(void *arg)
+{
+	struct session *s = arg;
+
+	if (!s->lingering) {
+		session_run(s);
+		return;
+	}
+	s->skipped += io_in(s->io)->len;
+	buf_reset(io_in(s->io), 0);
+	if (s->skipped > LINGER_MAX)
+		release(s);
+}
+
+static void
+on_out(void *arg)
+{
+	struct session *s = arg;
+
+	if (!s->lingering && !s->flushing)
+		session_run(s);
+}
+
+static void
+on_end(void *arg, int err)
+{
+	struct session *s = arg;
+
+	s->eof = true;
+	if (s->flushing)
+		return;
+	if (s->lingering) {
+		release(s);
+		return;
+	}
+	if (err != 0) {
+		lost(s);
+		return;
+	}
+	/* Half closed: what it sent is done, and its answers are tried; io has dropped the deadline. */
+	io_deadline(s->io, child_conf()->limit[LIM_T_DATA]);
+	session_run(s);
+}
+
+static void
+wait_timed_out(struct session *s)
+{
+	log_warn("no answer from %s for %s", s->wait == WAIT_LOOKUP ? "lookup" : "the queue", session_client(s));
+	if (s->wait == WAIT_LOOKUP) {
+		s->wait = WAIT_NO;
+		session_reply(s, 421, "4.3.0", "Internal trouble, try again later");
+		settle(s);
+		return;
+	}
+	tx_gone(s);
+	session_run(s);
+}
+
+static void
+on_timeout(void *arg)
+{
+	struct session *s = arg;
+
+	if (s->lingering) {
+		release(s);
+		return;
+	}
+	session_log(s);
+	if (s->wait != WAIT_NO) {
+		wait_timed_out(s);
+		return;
+	}
+	if (s->queue == &sessions.paused) {
+		set_deadline(s);
+		return;
+	}
+	log_info("timeout after %s from %s", cmd_name(s->verb), session_client(s));
+	session_reply(s, 421, "4.4.2", "Timeout, closing");
+	finish(s);
+}
+
+static const struct io_ops session_ops = { NULL, on_in, on_out, on_end, on_timeout };
+
+/* ---- the beginning ---- */
+
+static void
+address(struct session *s)
+{
+	const void *sa = &s->sa;
+
+	if (s->sa.ss_family == AF_INET)
+		inet_ntop(AF_INET, &((const struct sockaddr_in *)sa)->sin_addr, s->addr, sizeof(s->addr));
+	else if (s->sa.ss_family == AF_INET6)
+		inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)sa)->sin6_addr, s->addr, sizeof(s->addr));
+}
+
+static struct session *
+make(struct door *door, const struct session_peer *peer)
+{
+	struct session *s = xcalloc(1, sizeof(*s));
+
+	s->id = ++sessions.last_id;
+	s->door = door_hold(door);
+	s->sa = peer->sa;
+	s->uid = peer->uid;
+	s->key = peer->key;
+	s->socket = peer->socket;
+	s->exempt = peer->exempt;
+	s->local = peer->local;
+	s->since = ev_now_ms();
+	address(s);
+	s->io = io_new(peer->fd, &session_ops, s);
+	LIST_INSERT_HEAD(&sessions.by_id[s->id % ID_BUCKETS], s, by_id);
+	TAILQ_INSERT_TAIL(&sessions.all, s, all);
+	counts_open(s->key, s->socket);
+	return s;
+}
+
+void
+session_new(struct door *door, const struct session_peer *peer)
+{
+	struct session *s = make(door, peer);
+	char c;
+
+	if (recv(peer->fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) > 0) {
+		session_line(s, 554, "5.5.0", true, "You spoke before the greeting, closing");
+		session_log(s);
+		log_info("NOQUEUE: reject: CONNECT from %s: 554 5.5.0 spoke before the greeting", session_client(s));
+		session_last(s, true);
+		finish(s);
+		return;
+	}
+	io_printf(s->io, "220 %s %s\r\n", door->hostname, door->banner != NULL ? door->banner : "ESMTP Postern");
+	s->progress = true;
+	set_deadline(s);
+	door_ask_name(s);
+}
