@@ -1,0 +1,111 @@
+/*
+ * dns_parse: the rdata of MX, PTR, A and AAAA records, and reverse names. Called by mx_query and dns_ptr; owns nothing; what
+ * is malformed is false and nothing else.
+ */
+#include <arpa/inet.h>
+#include <sys/socket.h>
+#include <stdio.h>
+#include <string.h>
+#include "dns_parse.h"
+
+static bool
+is_host_octet(uint8_t c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+}
+
+/* One label of n octets at p, to out + *at with a dot in front if it is not the first. */
+static bool
+add_label(const uint8_t *p, size_t n, char *out, size_t *at)
+{
+	size_t	 i;
+
+	if (n > 63 || *at + n + 1 > DNS_NAME_MAX + (*at == 0))
+		return false;
+	if (*at > 0)
+		out[(*at)++] = '.';
+	for (i = 0; i < n; i++) {
+		if (!is_host_octet(p[i]))
+			return false;
+		out[(*at)++] = (char)p[i];
+	}
+	return true;
+}
+
+bool
+dns_parse_name(struct blob b, char out[DNS_NAME_MAX + 1])
+{
+	size_t	 n, at = 0, i = 0;
+
+	out[0] = '\0';
+	while (i < b.len && (n = b.p[i]) != 0) {
+		i++;
+		if (n > b.len - i || !add_label(b.p + i, n, out, &at)) {
+			out[0] = '\0';
+			return false;
+		}
+		i += n;
+	}
+	out[i < b.len ? at : 0] = '\0';
+	return i + 1 == b.len;			/* the root label is the last octet */
+}
+
+bool
+dns_parse_mx(struct blob b, struct dns_mx *mx)
+{
+	if (b.len < 3)
+		return false;
+	mx->preference = (uint16_t)(b.p[0] << 8 | b.p[1]);
+	return dns_parse_name((struct blob){ b.p + 2, b.len - 2 }, mx->host);
+}
+
+bool
+dns_parse_address(int family, struct blob b, char out[INET6_ADDRSTRLEN])
+{
+	size_t	 want = family == AF_INET ? 4 : 16;
+
+	return b.len == want && inet_ntop(family, b.p, out, INET6_ADDRSTRLEN) != NULL;
+}
+
+static void
+reverse4(const uint8_t *a, char *out)
+{
+	snprintf(out, DNS_NAME_MAX + 1, "%u.%u.%u.%u.in-addr.arpa", a[3], a[2], a[1], a[0]);
+}
+
+static void
+reverse6(const uint8_t *a, char *out)
+{
+	static const char	 hex[] = "0123456789abcdef";
+	int			 i;
+
+	for (i = 15; i >= 0; i--) {
+		*out++ = hex[a[i] & 15];
+		*out++ = '.';
+		*out++ = hex[a[i] >> 4];
+		*out++ = '.';
+	}
+	strcpy(out, "ip6.arpa");
+}
+
+bool
+dns_reverse(const char *address, char out[DNS_NAME_MAX + 1], int *family)
+{
+	struct in6_addr	 a6;
+	struct in_addr	 a4;
+
+	*family = AF_INET;
+	if (inet_pton(AF_INET, address, &a4) == 1) {
+		reverse4((const uint8_t *)&a4, out);
+		return true;
+	}
+	if (inet_pton(AF_INET6, address, &a6) != 1)
+		return false;
+	if (IN6_IS_ADDR_V4MAPPED(&a6)) {
+		reverse4(a6.s6_addr + 12, out);
+		return true;
+	}
+	*family = AF_INET6;
+	reverse6(a6.s6_addr, out);
+	return true;
+}
