@@ -1,0 +1,486 @@
+/*
+ * conn: see conn.h. Connecting, greeting, EHLO with HELO as its fall-back, deadlines, and the end of a connection in all its ways.
+ *
+ * Time-outs are those of RFC 5321 4.5.3.2 or shorter (connect). A deadline runs until the reply is complete: a server that drips
+ * lines gains nothing. A refusal to one more connection, while others to the same host work, lowers the destination's number of
+ * connections instead of resting the host.
+ */
+#include <sys/socket.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "child.h"
+#include "conn.h"
+#include "ev.h"
+#include "log.h"
+#include "xmalloc.h"
+
+#define CONNS_MAX	2000
+#define CONNECT_MS	(30 * 1000)
+#define GREETING_MS	(5 * 60 * 1000)
+#define IDLE_MS		(3 * 1000)
+
+static struct {
+	size_t			 n;
+	struct conn_list	 idle;		/* of all destinations, longest idle first */
+	struct conn		*inside;	/* whose replies are being taken; NULL when it was freed meanwhile */
+} conns = { 0, TAILQ_HEAD_INITIALIZER(conns.idle), NULL };
+
+static void on_connected(void *);
+static void on_in(void *);
+static void on_out(void *);
+static void on_end(void *, int);
+static void on_timeout(void *);
+
+static const struct io_ops ops = { on_connected, on_in, on_out, on_end, on_timeout };
+
+/* ---- idle ones, and the number of all ---- */
+
+static void
+not_idle(struct conn *c)
+{
+	if (!c->idle)
+		return;
+	c->idle = false;
+	TAILQ_REMOVE(&c->dest->idle, c, idle_entry);
+	TAILQ_REMOVE(&conns.idle, c, all_idle);
+}
+
+void
+conn_idle(struct conn *c)
+{
+	c->idle = c->was_idle = true;
+	TAILQ_INSERT_TAIL(&c->dest->idle, c, idle_entry);
+	TAILQ_INSERT_TAIL(&conns.idle, c, all_idle);
+	io_deadline(c->io, IDLE_MS);
+}
+
+void
+conn_wake(struct conn *c)
+{
+	not_idle(c);
+	relay_more(c);
+}
+
+bool
+conn_room(void)
+{
+	struct conn *c;
+
+	if (conns.n >= CONNS_MAX && (c = TAILQ_FIRST(&conns.idle)) != NULL)
+		conn_quit(c);
+	return conns.n < CONNS_MAX;
+}
+
+void
+conn_quit_idle(void)
+{
+	struct conn *c;
+
+	while ((c = TAILQ_FIRST(&conns.idle)) != NULL)
+		conn_quit(c);
+}
+
+size_t
+conn_count(void)
+{
+	return conns.n;
+}
+
+/* ---- the end ---- */
+
+/* The socket goes; the walk may go on. */
+static void
+hang_up(struct conn *c, bool politely)
+{
+	not_idle(c);
+	if (c->state == CONN_READY) {
+		c->dest->nready--;
+		c->host->ready--;
+		c->state = CONN_CONNECT;
+	}
+	if (c->io == NULL)
+		return;
+	if (politely) {
+		io_write(c->io, "QUIT\r\n", 6);
+		io_close_flushed(c->io);
+	} else
+		io_close(c->io);
+	c->io = NULL;
+}
+
+static void
+release(struct conn *c, bool politely)
+{
+	hang_up(c, politely);
+	if (conns.inside == c)
+		conns.inside = NULL;
+	conns.n--;
+	c->dest->nconn--;
+	if (c->dest->nwaiting > 0)
+		dest_due(c->dest);
+	dest_room();
+	free(c->failure_text);
+	free(c->failure_relay);
+	free(c);
+}
+
+void
+conn_free(struct conn *c)
+{
+	release(c, false);
+}
+
+void
+conn_quit(struct conn *c)
+{
+	release(c, true);
+}
+
+/* ---- the walk ---- */
+
+static void
+note_failure(struct conn *c, const struct verdict *v)
+{
+	char *text;
+
+	if (c->failure_text != NULL && c->failure.outcome == OUT_DEFER && v->outcome != OUT_DEFER)
+		return;
+	text = xstrdup(v->text);
+	free(c->failure_text);
+	free(c->failure_relay);
+	c->failure = *v;
+	c->failure.text = c->failure_text = text;
+	c->failure_relay = c->relay[0] != '\0' ? xstrdup(c->relay) : NULL;
+}
+
+/* A host that rests is passed over; why it rests is a reason as good as any, until there is a fresh one. */
+static void
+note_rest(struct conn *c, const struct host *h)
+{
+	struct verdict v = verdict(OUT_DEFER, "4.4.1", h->why != NULL ? h->why : "host is at rest");
+
+	if (c->failure_text == NULL)
+		note_failure(c, &v);
+}
+
+static bool
+open_host(struct conn *c, const struct mx_host *mx, struct host *h)
+{
+	const struct sockaddr *sa = (const struct sockaddr *)&mx->sa;
+	char address[46], text[200];
+	struct verdict v;
+	int fd;
+
+	mx_address(sa, address, sizeof address);
+	snprintf(c->relay, sizeof c->relay, "%s[%s]:%u", mx->name, address, mx_port(sa));
+	c->host = h;
+	fd = socket(sa->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd == -1) {
+		snprintf(text, sizeof text, "no socket for a connection: %s", strerror(errno));
+		v = verdict(OUT_DEFER, "4.3.2", text);
+		note_failure(c, &v);
+		return false;
+	}
+	c->state = CONN_CONNECT;
+	c->opened = ev_now_ms();
+	c->messages = 0;
+	c->peer = (struct peer){ .smarthost = c->dest->smarthost };
+	c->dirty = c->was_idle = c->past_greeting_line = false;
+	reply_init(&c->reply);
+	c->io = io_connect(fd, sa, mx->salen, &ops, c);
+	io_deadline(c->io, CONNECT_MS);
+	return true;
+}
+
+static bool
+next_host(struct conn *c)
+{
+	struct dest *d = c->dest;
+	uint16_t i;
+
+	while (c->at < c->norder && c->tries < CONN_HOSTS) {
+		i = c->order[c->at++];
+		if (!c->probe && host_rest(d->host[i]) > 0) {
+			note_rest(c, d->host[i]);
+			continue;
+		}
+		c->tries++;
+		if (open_host(c, &d->set.v[i], d->host[i]))
+			return true;
+	}
+	return false;
+}
+
+/* No host is left. */
+static void
+give_up(struct conn *c)
+{
+	struct job *j = c->carried;
+	uint32_t i, n;
+
+	c->carried = NULL;
+	if (c->failure_text == NULL)
+		fatalx("a walk to %s failed without a reason", c->dest->key);
+	if (j != NULL && c->failure_relay != NULL && j->relay == NULL)
+		job_relay(j, c->failure_relay);
+	for (i = 0, n = j != NULL ? j->nrcpt : 0; i < n; i++) {
+		struct rcpt *r = &j->rcpts[i];
+
+		/* A refusal that another host might have mended stays temporary while that host cannot be asked. */
+		if (!r->done)
+			rcpt_settle(j, r, r->noted && (r->verdict.outcome == OUT_DEFER || c->failure.outcome != OUT_DEFER) ?
+			    &r->verdict : &c->failure);
+	}
+	dest_failed(c->dest, c->begun, &c->failure, c->failure_relay);
+	conn_free(c);
+}
+
+bool
+conn_start(struct dest *d)
+{
+	struct conn *c = xcalloc(1, sizeof *c);
+	size_t i;
+
+	conns.n++;
+	d->nconn++;
+	c->dest = d;
+	c->begun = ev_now_ms();
+	c->norder = mx_order(&d->set, c->order, arc4random_uniform);
+	for (i = 0; i < d->set.n && host_rest(d->host[i]) > 0; i++)
+		;
+	c->probe = i == d->set.n;
+	if (next_host(c))
+		return true;
+	give_up(c);
+	return false;
+}
+
+void
+conn_next(struct conn *c, const struct verdict *v, const char *why)
+{
+	note_failure(c, v);
+	if (why != NULL && c->host->ready > 0)
+		dest_full(c->dest);
+	else if (why != NULL) {
+		log_as("smtp", LOG_LV_INFO, "%s", why);
+		host_failed(c->host, why);
+	}
+	hang_up(c, false);
+	if (!next_host(c))
+		give_up(c);
+}
+
+/* ---- setting up ---- */
+
+static const char *
+doing(const struct conn *c)
+{
+	static const char *const name[] = {
+		[CONN_CONNECT] = "connecting", [CONN_GREETING] = "receiving the initial server greeting",
+		[CONN_EHLO] = "performing the EHLO handshake", [CONN_HELO] = "performing the HELO handshake",
+	};
+
+	return c->state == CONN_READY ? relay_doing(c) : name[c->state];
+}
+
+/* Nothing valid came, or nothing at all. In setting up the host is to blame; later the transaction decides. */
+static void
+broken(struct conn *c, const char *dsn, const char *text)
+{
+	struct verdict v = verdict(OUT_DEFER, dsn, text);
+
+	if (c->state == CONN_READY)
+		relay_lost(c, &v);
+	else
+		conn_next(c, &v, text);
+}
+
+static void
+refused(struct conn *c, enum reply_stage stage)
+{
+	const struct reply *r = &c->reply;
+	const struct reply_meaning *m = reply_meaning(stage, r->code, r->dsn);
+	enum outcome outcome = m->deed == DEED_NEXT_MX_BOUNCE || m->deed == DEED_BOUNCE ? OUT_BOUNCE : OUT_DEFER;
+	struct verdict v = verdict(outcome, r->dsn[0] != '\0' ? r->dsn : m->dsn, r->text);
+	char why[REPLY_TEXT_MAX + 512];
+
+	v.dsn[0] = outcome == OUT_BOUNCE ? '5' : '4';
+	v.code = r->code;
+	v.step = stage == STAGE_CONNECT ? "initial greeting" : c->state == CONN_HELO ? "HELO command" : "EHLO command";
+	snprintf(why, sizeof why, "host %s refused to talk to us: %u %s", c->relay, r->code, r->text);
+	conn_next(c, &v, why);
+}
+
+static void
+ready(struct conn *c)
+{
+	c->state = CONN_READY;
+	c->dest->nready++;
+	c->host->ready++;
+	c->setup = (int64_t)(ev_now_ms() - c->opened);
+	relay_ready(c);
+}
+
+static void
+hello(struct conn *c, const char *verb, enum conn_state state)
+{
+	c->state = state;
+	io_printf(c->io, "%s %s\r\n", verb, child_conf()->hostname);
+	io_deadline(c->io, GREETING_MS);
+}
+
+/* Servers from before 1995, and some devices, refuse EHLO with a code of syntax or sequence. */
+static bool
+knows_no_ehlo(unsigned code)
+{
+	return (code >= 500 && code <= 504) || code == 555;
+}
+
+static void
+setup_reply(struct conn *c)
+{
+	bool ok = c->reply.code / 100 == 2;
+
+	if (!ok && c->reply.code / 100 != 4 && c->reply.code / 100 != 5)
+		broken(c, "4.5.0", "the server's reply is none that can stand here");
+	else if (c->state == CONN_GREETING && ok)
+		hello(c, "EHLO", CONN_EHLO);
+	else if (c->state == CONN_EHLO && !ok && knows_no_ehlo(c->reply.code))
+		hello(c, "HELO", CONN_HELO);
+	else if (ok)
+		ready(c);
+	else
+		refused(c, c->state == CONN_GREETING ? STAGE_CONNECT : STAGE_EHLO);
+}
+
+/* The first line of the reply to EHLO is the server's name. */
+static void
+ehlo_line(void *arg, const char *text)
+{
+	struct conn *c = arg;
+
+	if (c->state != CONN_EHLO)
+		return;
+	if (c->past_greeting_line)
+		peer_extension(&c->peer, text);
+	c->past_greeting_line = true;
+}
+
+/* ---- what the socket says ---- */
+
+static void
+on_connected(void *arg)
+{
+	struct conn *c = arg;
+
+	c->state = CONN_GREETING;
+	io_deadline(c->io, GREETING_MS);
+}
+
+static void
+not_smtp(struct conn *c)
+{
+	char text[640];
+
+	snprintf(text, sizeof text, "host %s sent no valid SMTP reply while %s", c->relay, doing(c));
+	broken(c, "4.5.0", text);
+}
+
+/* Replies one by one. Any of them may free the connection, or move it to another host and so another io. */
+static void
+take_replies(struct conn *c)
+{
+	struct io *io = c->io;
+	enum reply_status status;
+
+	conns.inside = c;
+	while (conns.inside == c && c->io == io) {
+		if ((status = reply_feed(&c->reply, io_in(io), ehlo_line, c)) == REPLY_MORE)
+			break;
+		if (status == REPLY_BAD)
+			not_smtp(c);
+		else if (c->state == CONN_READY)
+			relay_reply(c);
+		else
+			setup_reply(c);
+		if (conns.inside == c && c->io == io)
+			reply_init(&c->reply);
+	}
+}
+
+static void
+on_in(void *arg)
+{
+	take_replies(arg);
+}
+
+static void
+on_out(void *arg)
+{
+	struct conn *c = arg;
+
+	if (c->state == CONN_READY)
+		relay_writable(c);
+}
+
+/* A server that refuses and closes while we still send: its words may lie unread. -> false: they ended this connection. */
+static bool
+last_words(struct conn *c)
+{
+	struct io *io = c->io;
+	ssize_t n;
+
+	n = recv(io_fd(io), buf_reserve(io_in(io), BODY_BLOCK), BODY_BLOCK, MSG_DONTWAIT);
+	if (n <= 0)
+		return true;
+	buf_grow(io_in(io), (size_t)n);
+	take_replies(c);
+	return conns.inside == c && c->io == io;
+}
+
+static void
+cannot_connect(struct conn *c, int err)
+{
+	char text[640];
+
+	/* What never left this host is no try: five IPv6 addresses must not hide the IPv4 one. */
+	if (err == ENETUNREACH || err == EHOSTUNREACH || err == EAFNOSUPPORT || err == EADDRNOTAVAIL)
+		c->tries--;
+	snprintf(text, sizeof text, "connect to %s: %s", c->relay, strerror(err));
+	broken(c, "4.4.1", text);
+}
+
+static void
+on_end(void *arg, int err)
+{
+	struct conn *c = arg;
+	char text[640];
+
+	if (c->idle)
+		conn_free(c);
+	else if (c->state == CONN_CONNECT)
+		cannot_connect(c, err);
+	else if (err == 0 || last_words(c)) {
+		snprintf(text, sizeof text, "lost connection with %s while %s", c->relay, doing(c));
+		broken(c, "4.4.2", text);
+	}
+}
+
+static void
+on_timeout(void *arg)
+{
+	struct conn *c = arg;
+	char text[640];
+
+	if (c->idle)
+		conn_quit(c);
+	else if (c->state == CONN_CONNECT)
+		cannot_connect(c, ETIMEDOUT);
+	else {
+		snprintf(text, sizeof text, "conversation with %s timed out while %s", c->relay, doing(c));
+		broken(c, "4.4.2", text);
+	}
+}

@@ -1,0 +1,60 @@
+/*
+ * dest: a destination: a set of hosts that take the same mail, the jobs that wait for it, the connections to it.
+ *
+ * Routes lead to it (route.c); connections take jobs from it (relay.c). Domains with the same MX set share one, so a connection
+ * serves all of them. How many connections it has is bounded by its policy, and by what it proved to take.
+ */
+#ifndef DEST_H
+#define DEST_H
+
+#include <sys/queue.h>
+#include <sys/tree.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include "host.h"
+#include "job.h"
+#include "mx.h"
+
+struct conn;
+TAILQ_HEAD(conn_list, conn);
+
+struct dest {
+	RB_ENTRY(dest)	 entry;
+	TAILQ_ENTRY(dest) run;			/* in the line of those to look at, or of those that wait for room */
+	char		*key;
+	unsigned	 routes;		/* that lead here */
+	struct mx_set	 set;
+	struct host	**host;			/* of set.v */
+	bool		 smarthost;
+	bool		 due, starved;
+	struct job_list	 waiting;
+	unsigned	 nwaiting;
+	struct conn_list idle;			/* connections that could take a job at once */
+	unsigned	 nconn, nready;		/* all, and those through EHLO */
+	unsigned	 limit;			/* of the policy */
+	unsigned	 cap;			/* what it took last; holds until cap_until */
+	uint64_t	 cap_until;
+};
+
+/* The set goes over to it. */
+struct dest *dest_get(struct mx_set *, unsigned limit, bool smarthost);
+void	 dest_hold(struct dest *);
+void	 dest_drop(struct dest *);
+void	 dest_add(struct dest *, struct job *);
+void	 dest_return(struct dest *, struct job *);	/* to the head of the line: no attempt was made */
+struct job *dest_take(struct dest *);			/* NULL: none waits */
+void	 dest_due(struct dest *);			/* look at it in this turn */
+/* No connection can be made: settles the jobs that waited since then or longer, unless another connection serves them. */
+void	 dest_failed(struct dest *, uint64_t since, const struct verdict *, const char *relay);
+/* It refused one connection more than it has. */
+void	 dest_full(struct dest *);
+/* A connection is gone: there may be room for a starved destination. */
+void	 dest_room(void);
+
+/* The main loop's step: gives waiting jobs to idle connections, or makes new ones. */
+void	 dest_turn(void);
+void	 dest_sweep(void);
+/* Hands everything that waits back to the queue (the end is near). */
+void	 dest_drain(void);
+
+#endif

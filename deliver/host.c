@@ -1,0 +1,109 @@
+/*
+ * host: see host.h. A rest begins at 10 s and doubles up to 5 min; a failure while the host rests already (a probe, or one of
+ * several connections) does not lengthen it. Memory is bounded by what destinations hold and by host_sweep.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "ev.h"
+#include "host.h"
+#include "mx.h"
+#include "xmalloc.h"
+
+#define REST_FIRST	(10 * 1000)
+#define REST_MAX	(5 * 60 * 1000)
+#define REMEMBER	(10 * 60 * 1000)	/* failures after the rest */
+#define PLAIN_MS	(10 * 60 * 1000)
+
+static int
+compare(const struct host *a, const struct host *b)
+{
+	return strcmp(a->key, b->key);
+}
+
+RB_HEAD(host_tree, host);
+RB_GENERATE_INTERNAL(host_tree, host, entry, compare, static __attribute__((unused)))
+
+static struct host_tree hosts = RB_INITIALIZER(&hosts);
+
+struct host *
+host_hold(const struct sockaddr *sa)
+{
+	struct host key, *h;
+	char address[46];
+
+	mx_address(sa, address, sizeof address);
+	snprintf(key.key, sizeof key.key, "[%s]:%u", address, mx_port(sa));
+	if ((h = RB_FIND(host_tree, &hosts, &key)) == NULL) {
+		h = xcalloc(1, sizeof *h);
+		strlcpy(h->key, key.key, sizeof h->key);
+		RB_INSERT(host_tree, &hosts, h);
+	}
+	h->held++;
+	return h;
+}
+
+void
+host_drop(struct host *h)
+{
+	h->held--;
+}
+
+uint64_t
+host_rest(const struct host *h)
+{
+	uint64_t now = ev_now_ms();
+
+	return h->rest_until > now ? h->rest_until - now : 0;
+}
+
+void
+host_failed(struct host *h, const char *why)
+{
+	uint64_t rest = REST_FIRST;
+	unsigned i;
+
+	free(h->why);
+	h->why = xstrdup(why);
+	if (host_rest(h) > 0)
+		return;
+	for (i = 0; i < h->failures && rest < REST_MAX; i++)
+		rest *= 2;
+	h->failures++;
+	h->rest_until = ev_now_ms() + (rest < REST_MAX ? rest : REST_MAX);
+}
+
+void
+host_worked(struct host *h)
+{
+	h->failures = 0;
+	h->rest_until = 0;
+}
+
+void
+host_plain(struct host *h)
+{
+	h->plain_until = ev_now_ms() + PLAIN_MS;
+}
+
+bool
+host_is_plain(const struct host *h)
+{
+	return h->plain_until > ev_now_ms();
+}
+
+void
+host_sweep(void)
+{
+	struct host *h, *next;
+	uint64_t now = ev_now_ms();
+
+	for (h = RB_MIN(host_tree, &hosts); h != NULL; h = next) {
+		next = RB_NEXT(host_tree, &hosts, h);
+		if (h->held > 0 || h->plain_until > now || (h->failures > 0 && h->rest_until + REMEMBER > now))
+			continue;
+		RB_REMOVE(host_tree, &hosts, h);
+		free(h->why);
+		free(h);
+	}
+}

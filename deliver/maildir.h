@@ -1,0 +1,41 @@
+/*
+ * maildir: a batch of messages into Maildirs, each on stable storage before it counts as delivered.
+ *
+ * Used by the agent. Each step is done for the whole batch (write all, sync all, move all, sync each directory once), so
+ * that the messages of one turn share their syncs.
+ */
+#ifndef MAILDIR_H
+#define MAILDIR_H
+
+#include <limits.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "expand.h"
+#include "agent_letter.h"
+#include "maildir_open.h"
+#include "msg.h"
+
+#define MAILDIR_BATCH	32
+#define MAILDIR_TEXT	640
+
+struct delivery {			/* one message for one recipient */
+	const struct letter	*letter;
+	const char		*sender, *rcpt;
+	struct mailbox_path	 box;
+	/* the result */
+	enum outcome		 outcome;
+	uint16_t		 code;
+	const char		*dsn;
+	char			 text[MAILDIR_TEXT];
+	/* state */
+	enum { DV_NEW, DV_WRITTEN, DV_SYNCED, DV_MOVED, DV_FAILED } state;
+	struct maildir		*dir;
+	int			 fd;
+	int64_t			 size;
+	char			 name[NAME_MAX + 1];
+};
+
+/* n <= MAILDIR_BATCH. Each gets its result; a failure is always a temporary one. hostname: for the names of the files. */
+void	 maildir_deliver(struct delivery *, size_t n, const char *hostname);
+
+#endif

@@ -1,0 +1,398 @@
+/*
+ * relay: the transactions of one connection: which job is next, what is written when, what an answer leads to.
+ *
+ * Called by conn for a connection that is ready, and by dest through conn_wake. The order of commands is relay_step's. Towards a
+ * server with PIPELINING the next message's MAIL, RCPT and DATA go in the same write as the final dot of this one; if they are lost
+ * with the connection, that job goes back to its line, untried. With BDAT a small message goes in one write and needs no such thing.
+ */
+#include <stdio.h>
+#include <string.h>
+#include "conn.h"
+#include "ev.h"
+#include "relay_step.h"
+#include "seg.h"
+
+#define MESSAGES_MAX	500		/* on one connection */
+#define AGE_MAX		(5 * 60 * 1000)	/* of a connection that takes another job */
+#define BLOCK_MS	(3 * 60 * 1000)	/* RFC 5321 4.5.3.2.5 */
+#define STALE_MAX	3
+
+static struct buf cmd;
+
+/* ---- which job ---- */
+
+static bool
+has_more(const struct job *j)
+{
+	uint32_t i;
+
+	for (i = 0; i < j->nrcpt; i++)
+		if (!j->rcpts[i].done && !j->rcpts[i].busy)
+			return true;
+	return false;
+}
+
+static bool
+worn_out(const struct conn *c)
+{
+	return c->messages >= MESSAGES_MAX || ev_now_ms() - c->opened > AGE_MAX;
+}
+
+static struct job *
+next_job(struct conn *c)
+{
+	struct job *j = c->carried;
+
+	c->carried = NULL;
+	if (j == NULL && !worn_out(c))
+		j = dest_take(c->dest);
+	return j;
+}
+
+static void
+taken(struct conn *c, struct job *j)
+{
+	job_relay(j, c->relay);
+	if (j->taken != 0)
+		return;
+	j->taken = ev_time_ms();
+	j->setup = c->messages == 0 && !c->was_idle ? c->setup : 0;
+}
+
+/* False: no job waits. One whose recipients this server cannot serve at all is settled on the way. */
+static bool
+begin(struct conn *c, struct tx *t)
+{
+	struct job *j;
+
+	while ((j = next_job(c)) != NULL) {
+		taken(c, j);
+		if (tx_begin(t, &c->peer, j, c->dirty, !c->was_idle))
+			return true;
+	}
+	return false;
+}
+
+/* The next message behind the final dot of this one. */
+static bool
+prefetch(struct conn *c, const struct tx *t, struct tx *next)
+{
+	if (!(c->peer.ext & EXT_PIPELINING) || t->bdat || host_is_plain(c->host) || c->messages + 1 >= MESSAGES_MAX)
+		return false;
+	if (c->carried == NULL && has_more(t->job))
+		c->carried = t->job;
+	return begin(c, next);
+}
+
+/* Whose turn it is to send; NULL: nobody's. */
+static struct tx *
+sender(struct conn *c)
+{
+	struct tx *t = &c->tx[c->head], *next = &c->tx[!c->head];
+
+	if (t->job == NULL)
+		return begin(c, t) ? t : NULL;
+	if (c->streaming)
+		return NULL;
+	if (!t->body_done)
+		return t;
+	return next->job != NULL || prefetch(c, t, next) ? next : NULL;
+}
+
+/* ---- sending ---- */
+
+static void
+write_commands(struct conn *c)
+{
+	if (cmd.len > 0)
+		io_write(c->io, buf_data(&cmd), cmd.len);
+	buf_reset(&cmd, BODY_BLOCK);
+}
+
+/* Our own copy is at fault. The connection ends without an end of data, so nothing half arrives. */
+static void
+spoiled(struct conn *c, enum body_status status)
+{
+	struct job *j = c->tx[c->head].job;
+	struct verdict v = verdict(OUT_DEFER, "4.3.0", "message file cannot be read");
+
+	if (status == BODY_UNFIT)
+		v = verdict(OUT_BOUNCE, "5.6.0", "the message has a bare CR, a bare LF or a NUL and cannot be sent");
+	tx_undo(&c->tx[c->head]);
+	job_settle(j, &v);
+	conn_free(c);
+}
+
+/* False: the connection is gone. */
+static bool
+stream(struct conn *c)
+{
+	const uint8_t *p;
+	size_t n;
+	enum body_status status;
+
+	while (c->streaming && io_pending(c->io) < BODY_BLOCK) {
+		status = body_next(&c->body, &p, &n);
+		if (status == BODY_UNREADABLE || status == BODY_UNFIT) {
+			spoiled(c, status);
+			return false;
+		}
+		io_write(c->io, p, n);
+		if (status == BODY_END) {
+			c->streaming = false;
+			c->tx[c->head].body_done = true;
+		}
+	}
+	return true;
+}
+
+static bool
+send_body(struct conn *c, struct tx *t)
+{
+	const struct job *j = t->job;
+
+	write_commands(c);
+	if (t->lone_dot) {
+		io_write(c->io, ".\r\n", 3);
+		t->body_done = true;
+		return true;
+	}
+	body_open(&c->body, seg_fd(j->seg), j->offset, j->length, !t->bdat);
+	c->streaming = true;
+	return stream(c);
+}
+
+/* Nothing is under way. */
+static void
+nothing_to_do(struct conn *c)
+{
+	if (worn_out(c))
+		conn_quit(c);
+	else
+		conn_idle(c);
+}
+
+/* Sends what may be sent now; then the next answer has its time. */
+static void
+pump(struct conn *c)
+{
+	struct tx *t;
+	enum step s;
+
+	while ((t = sender(c)) != NULL && (s = tx_next(t, &c->peer)) < STEP_WAIT) {
+		tx_put(t, &c->peer, s, &cmd);
+		if ((s == STEP_BODY || s == STEP_BDAT) && !send_body(c, t))
+			return;
+	}
+	write_commands(c);
+	t = &c->tx[c->head];
+	if (t->job == NULL)
+		nothing_to_do(c);
+	else
+		io_deadline(c->io, c->streaming ? BLOCK_MS : tx_wait_ms(t));
+}
+
+/* ---- ends ---- */
+
+/* Untried: back to its line. */
+static void
+give_back(struct conn *c, struct tx *t)
+{
+	struct job *j = t->job;
+
+	tx_undo(t);
+	if (j->open > 0)
+		dest_return(c->dest, j);
+}
+
+/* One job at a time is carried to another host; a further one waits for any. */
+static void
+carry(struct conn *c, struct job *j)
+{
+	if (c->carried != NULL && c->carried != j)
+		dest_return(c->dest, c->carried);
+	c->carried = j;
+}
+
+/* The message behind it can be sent anew. If that happens, the next ones wait for their turn at this host. */
+static void
+drop_prefetched(struct conn *c)
+{
+	struct tx *next = &c->tx[!c->head];
+
+	if (next->job == NULL)
+		return;
+	host_plain(c->host);
+	if (next->job == c->tx[c->head].job)
+		tx_undo(next);
+	else
+		give_back(c, next);
+}
+
+/* A kept connection that had ended before it did anything for this job. */
+static bool
+was_stale(const struct conn *c, const struct tx *t)
+{
+	return c->messages > 0 && t->answered <= (t->rset ? 1U : 0U) && !t->body_done && t->job->stale < STALE_MAX;
+}
+
+static void
+end_stale(struct conn *c, struct tx *t)
+{
+	t->job->stale++;
+	give_back(c, t);
+	if (c->carried != NULL)
+		dest_return(c->dest, c->carried);
+	c->carried = NULL;
+	conn_free(c);
+}
+
+/* What is open in the job goes on at another host. */
+static void
+move_on(struct conn *c, struct job *j, const struct verdict *v, const char *why)
+{
+	c->streaming = false;
+	c->tx[c->head].job = NULL;
+	if (j->open > 0 && has_more(j))
+		carry(c, j);
+	conn_next(c, v, why);
+}
+
+void
+relay_lost(struct conn *c, const struct verdict *v)
+{
+	struct tx *t = &c->tx[c->head];
+	struct job *j = t->job;
+
+	if (j == NULL) {
+		conn_free(c);
+		return;
+	}
+	drop_prefetched(c);
+	if (was_stale(c, t)) {
+		end_stale(c, t);
+		return;
+	}
+	tx_lost(t, v);
+	move_on(c, j, v, NULL);
+}
+
+/* 421. On a connection that carried mail before, and before this one got anywhere, it is only the end of the connection. */
+static void
+closing(struct conn *c, struct tx *t)
+{
+	struct verdict v = verdict(OUT_DEFER, "4.3.2", c->reply.text);
+	char why[REPLY_TEXT_MAX + 512];
+
+	drop_prefetched(c);
+	if (was_stale(c, t)) {
+		end_stale(c, t);
+		return;
+	}
+	v.code = c->reply.code;
+	v.step = tx_step_name(t);
+	snprintf(why, sizeof why, "host %s said: %u %s", c->relay, c->reply.code, c->reply.text);
+	move_on(c, t->job, &v, why);
+}
+
+static void
+bad(struct conn *c)
+{
+	char text[640];
+	struct verdict v;
+
+	snprintf(text, sizeof text, "host %s sent a reply that cannot stand here (%u) while %s", c->relay, c->reply.code,
+	    relay_doing(c));
+	v = verdict(OUT_DEFER, "4.5.0", text);
+	relay_lost(c, &v);
+}
+
+/* The transaction is over. If its body was not, this connection is of no use any more. */
+static void
+done(struct conn *c, struct tx *t)
+{
+	struct job *j = t->job;
+	bool more = j->open > 0 && has_more(j), cut_off = c->streaming, elsewhere = t->next_host && more;
+	struct verdict v = verdict(OUT_DEFER, "4.3.0", c->reply.text);
+
+	if (t->body_done) {
+		c->messages++;
+		host_worked(c->host);
+	}
+	c->dirty = t->dirty;
+	c->was_idle = false;
+	if (cut_off || elsewhere) {
+		drop_prefetched(c);
+		move_on(c, j, &v, NULL);
+		return;
+	}
+	t->job = NULL;
+	if (more)
+		carry(c, j);
+	c->head = !c->head;
+	pump(c);
+}
+
+/* ---- what conn calls ---- */
+
+void
+relay_reply(struct conn *c)
+{
+	struct tx *t = &c->tx[c->head];
+
+	if (t->job == NULL) {			/* unasked: it is about to close */
+		conn_quit(c);
+		return;
+	}
+	switch (tx_reply(t, &c->peer, &c->reply)) {
+	case TX_GO:
+		pump(c);
+		break;
+	case TX_DONE:
+		done(c, t);
+		break;
+	case TX_CLOSING:
+		closing(c, t);
+		break;
+	case TX_BAD:
+		bad(c);
+		break;
+	}
+}
+
+void
+relay_ready(struct conn *c)
+{
+	memset(c->tx, 0, sizeof c->tx);
+	c->streaming = false;
+	c->head = 0;
+	pump(c);
+}
+
+void
+relay_more(struct conn *c)
+{
+	pump(c);
+}
+
+void
+relay_writable(struct conn *c)
+{
+	if (c->streaming && stream(c))
+		pump(c);
+}
+
+const char *
+relay_doing(const struct conn *c)
+{
+	static char text[128];
+	const struct tx *t = &c->tx[c->head];
+
+	if (t->job == NULL)
+		return "idle";
+	if (c->streaming)
+		return "sending message body";
+	snprintf(text, sizeof text, "sending %s%s", tx_step_name(t),
+	    t->body_done && t->naccepted > 0 ? " -- message may be sent more than once" : "");
+	return text;
+}

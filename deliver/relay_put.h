@@ -1,0 +1,26 @@
+/*
+ * relay_put: the commands of a transaction as text, and what a server must offer for a message. Pure code.
+ *
+ * Used by relay_step alone. Every parameter is sent only where the server offers its extension.
+ */
+#ifndef RELAY_PUT_H
+#define RELAY_PUT_H
+
+#include <stdbool.h>
+#include "buf.h"
+#include "job.h"
+#include "relay_step.h"
+
+void	 put_rset(const struct tx *, const struct peer *, unsigned, struct buf *);
+void	 put_mail(const struct tx *, const struct peer *, unsigned, struct buf *);
+void	 put_rcpt(const struct tx *, const struct peer *, unsigned i, struct buf *);
+void	 put_data(const struct tx *, const struct peer *, unsigned, struct buf *);
+void	 put_bdat(const struct tx *, const struct peer *, unsigned, struct buf *);
+
+bool	 put_nonascii(const char *);
+/* The message as a whole, whoever the recipients are. */
+bool	 put_needs_utf8(const struct job *);
+/* True: this server cannot serve this recipient; the verdict says why. */
+bool	 put_unfit(const struct job *, const struct rcpt *, const struct peer *, struct verdict *);
+
+#endif

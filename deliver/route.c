@@ -1,0 +1,479 @@
+/*
+ * route: see route.h. The handler of MX stands here.
+ *
+ * A route is made per domain, or per action with smarthosts, and asks one question per name. It keeps its answer (a destination)
+ * for the time the DNS gave, within bounds; a failure is told to the jobs that waited and not kept: the resolver has its own cache.
+ */
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "addr.h"
+#include "child.h"
+#include "dest.h"
+#include "ev.h"
+#include "log.h"
+#include "mailbox.h"
+#include "mx.h"
+#include "route.h"
+#include "self.h"
+#include "xmalloc.h"
+
+MSG_PROTOTYPES(RESOLVER_TO_DELIVER)
+MSG_SENDER(DELIVER_TO_RESOLVER)
+
+#define SMTP_PORT	25
+#define ASK_MS		(60 * 1000)
+#define KEEP_LEAST	(5 * 1000)
+#define KEEP_MOST	(5 * 60 * 1000)
+#define ROUTES_MAX	20000
+#define VIA_STEP	0x10000		/* smarthosts in order: above any MX preference */
+
+struct ask {
+	RB_ENTRY(ask)	 entry;
+	uint32_t	 id;		/* of the open question; 0: none */
+	struct route	*route;
+	char		*name;
+	bool		 literal;
+	uint16_t	 port;
+	uint32_t	 base;		/* added to preferences */
+};
+
+struct route {
+	RB_ENTRY(route)	 entry;
+	char		*key;
+	char		*domain;	/* whose policy holds */
+	bool		 smarthost;
+	struct ask	*ask;
+	size_t		 nask, open;	/* open: questions without an answer yet */
+	uint64_t	 asked;		/* ev_now_ms() */
+	uint32_t	 ttl;
+	struct mx_set	 set;		/* what came so far */
+	bool		 failed;	/* failure is set by an answer */
+	struct verdict	 failure;
+	char		 failure_text[512];
+	struct job_list	 waiting;
+	struct dest	*dest;		/* NULL: not known (any more) */
+	uint64_t	 until;		/* dest holds until then */
+};
+
+static int
+compare(const struct route *a, const struct route *b)
+{
+	return strcmp(a->key, b->key);
+}
+
+static int
+compare_ask(const struct ask *a, const struct ask *b)
+{
+	return a->id < b->id ? -1 : a->id > b->id;
+}
+
+RB_HEAD(route_tree, route);
+RB_GENERATE_INTERNAL(route_tree, route, entry, compare, static __attribute__((unused)))
+RB_HEAD(ask_tree, ask);
+RB_GENERATE_INTERNAL(ask_tree, ask, entry, compare_ask, static __attribute__((unused)))
+
+static struct {
+	struct edge		*resolver;
+	struct route_tree	 tree;
+	struct ask_tree		 asks;
+	uint32_t		 last_id;
+	size_t			 n;
+} routes;
+
+/* ---- life ---- */
+
+static struct route *
+route_new(const char *key, const char *domain, bool smarthost)
+{
+	struct route *r = xcalloc(1, sizeof *r);
+
+	r->key = xstrdup(key);
+	r->domain = xstrdup(domain);
+	r->smarthost = smarthost;
+	TAILQ_INIT(&r->waiting);
+	RB_INSERT(route_tree, &routes.tree, r);
+	routes.n++;
+	return r;
+}
+
+static void
+add_ask(struct route *r, const char *name, bool literal, uint16_t port, uint32_t base)
+{
+	r->ask = xreallocarray(r->ask, r->nask + 1, sizeof *r->ask);
+	r->ask[r->nask++] = (struct ask){ .route = r, .name = xstrdup(name), .literal = literal, .port = port, .base = base };
+}
+
+static void
+forget_dest(struct route *r)
+{
+	if (r->dest != NULL)
+		dest_drop(r->dest);
+	r->dest = NULL;
+}
+
+static void
+route_free(struct route *r)
+{
+	size_t i;
+
+	RB_REMOVE(route_tree, &routes.tree, r);
+	routes.n--;
+	forget_dest(r);
+	for (i = 0; i < r->nask; i++) {
+		if (r->ask[i].id != 0)
+			RB_REMOVE(ask_tree, &routes.asks, &r->ask[i]);
+		free(r->ask[i].name);
+	}
+	free(r->ask);
+	mx_free(&r->set);
+	free(r->key);
+	free(r->domain);
+	free(r);
+}
+
+/* ---- an answer for all that wait ---- */
+
+static void
+fail(struct route *r, enum outcome outcome, unsigned code, const char *dsn, const char *text)
+{
+	/* Nobody but the administrator can mend a smarthost. */
+	if (r->smarthost && outcome == OUT_BOUNCE) {
+		outcome = OUT_DEFER;
+		code = 0;
+		dsn = "4.4.4";
+	}
+	strlcpy(r->failure_text, text, sizeof r->failure_text);
+	r->failure = verdict(outcome, dsn, r->failure_text);
+	r->failure.code = code;
+	r->failed = true;
+}
+
+static void
+tell_failure(struct route *r)
+{
+	struct job *j;
+
+	while ((j = TAILQ_FIRST(&r->waiting)) != NULL) {
+		TAILQ_REMOVE(&r->waiting, j, wait);
+		job_settle(j, &r->failure);
+	}
+}
+
+static void
+tell_dest(struct route *r)
+{
+	struct job *j;
+
+	while ((j = TAILQ_FIRST(&r->waiting)) != NULL) {
+		TAILQ_REMOVE(&r->waiting, j, wait);
+		dest_add(r->dest, j);
+	}
+}
+
+/* All answers are there. */
+static void
+settle(struct route *r)
+{
+	static const char *const loop = "mail for %s loops back to myself: its best MX host is this one";
+	char text[400];
+	enum mx_found found;
+	uint64_t keep = (uint64_t)r->ttl * 1000;
+	const char *policy;
+
+	mx_sort(&r->set);
+	if (r->smarthost || r->ask[0].literal)		/* meant as they are */
+		found = r->set.n > 0 ? MX_FINE : MX_NOWHERE;
+	else
+		found = mx_prune(&r->set, self_is, NULL);
+	if (found == MX_LOOP) {
+		snprintf(text, sizeof text, loop, r->domain);
+		fail(r, OUT_BOUNCE, 0, "5.4.6", text);
+	} else if (found == MX_NOWHERE && !r->failed) {
+		snprintf(text, sizeof text, "the mail hosts of %s have no usable address", r->domain);
+		fail(r, OUT_BOUNCE, 0, "5.4.4", text);
+	}
+	if (found != MX_FINE) {
+		mx_free(&r->set);
+		tell_failure(r);
+		return;
+	}
+	policy = r->smarthost ? r->domain : r->set.v[0].name;
+	r->dest = dest_get(&r->set, conf_policy(child_conf(), r->domain, policy).concurrency, r->smarthost);
+	r->until = ev_now_ms() + (keep < KEEP_LEAST ? KEEP_LEAST : keep > KEEP_MOST ? KEEP_MOST : keep);
+	tell_dest(r);
+}
+
+/* ---- the resolver ---- */
+
+static void
+send_ask(struct ask *a)
+{
+	send_MX_ASK(routes.resolver, a->id, &(struct p_mx_ask){ a->name, a->literal }, -1);
+}
+
+/* False: the name is an address, and there is nothing to ask. */
+static bool
+ask_one(struct route *r, struct ask *a)
+{
+	if (a->literal && mx_add(&r->set, a->base, a->name, a->name, a->port))
+		return false;
+	if (a->literal && !r->smarthost) {
+		fail(r, OUT_BOUNCE, 0, "5.1.3", "no mail can go to that address literal");
+		return false;
+	}
+	if (++routes.last_id == 0)
+		routes.last_id++;
+	a->id = routes.last_id;
+	RB_INSERT(ask_tree, &routes.asks, a);
+	if (routes.resolver != NULL)
+		send_ask(a);
+	return true;
+}
+
+static void
+ask_all(struct route *r)
+{
+	size_t i;
+
+	forget_dest(r);
+	r->failed = false;
+	r->ttl = UINT32_MAX;
+	r->asked = ev_now_ms();
+	r->open = 0;
+	for (i = 0; i < r->nask; i++)
+		r->open += ask_one(r, &r->ask[i]) ? 1 : 0;
+	if (r->open == 0)
+		settle(r);
+}
+
+static const struct {
+	enum outcome	 outcome;
+	unsigned	 code;
+	const char	*dsn, *text;
+} trouble[] = {
+	[DNS_OK] = { OUT_BOUNCE, 0, "5.4.4", "the mail hosts have no address" },
+	[DNS_NONE] = { OUT_BOUNCE, 0, "5.1.2", "no such domain" },
+	[DNS_NULL_MX] = { OUT_BOUNCE, 556, "5.1.10", "the domain takes no mail (null MX)" },
+	[DNS_TEMPFAIL] = { OUT_DEFER, 0, "4.4.3", "look-up failed for now" },
+	[DNS_BAD] = { OUT_DEFER, 0, "4.4.3", "the answer is malformed or does not validate" },
+};
+
+static void
+note_trouble(struct route *r, const struct ask *a, const struct p_mx *p)
+{
+	unsigned status = p->status <= DNS_BAD ? p->status : DNS_BAD;
+	char text[500];
+
+	if (r->failed && r->failure.outcome == OUT_DEFER)
+		return;
+	snprintf(text, sizeof text, "name service for %s: %s", a->name, p->text[0] != '\0' ? p->text : trouble[status].text);
+	fail(r, trouble[status].outcome, trouble[status].code, trouble[status].dsn, text);
+}
+
+void
+on_MX(struct edge *resolver, uint32_t id, struct p_mx *p, int fd)
+{
+	struct ask key = { .id = id }, *a = RB_FIND(ask_tree, &routes.asks, &key);
+	struct route *r;
+	uint32_t i;
+	size_t before;
+
+	(void)resolver;
+	(void)fd;
+	if (id == 0 || a == NULL)		/* too late */
+		return;
+	r = a->route;
+	RB_REMOVE(ask_tree, &routes.asks, a);
+	a->id = 0;
+	before = r->set.n;
+	for (i = 0; i < p->hosts_n; i++)
+		mx_add(&r->set, a->base + p->hosts[i].preference, p->hosts[i].host, p->hosts[i].address, a->port);
+	if (p->status != DNS_OK || (p->hosts_n == 0 && r->set.n == before))
+		note_trouble(r, a, p);
+	if (p->ttl < r->ttl)
+		r->ttl = p->ttl;
+	if (--r->open == 0)
+		settle(r);
+}
+
+void
+route_resolver(struct edge *resolver)
+{
+	struct ask *a;
+
+	routes.resolver = resolver;
+	if (resolver != NULL)
+		RB_FOREACH(a, ask_tree, &routes.asks)
+			send_ask(a);
+}
+
+/* ---- which route ---- */
+
+static void
+wait_for(struct route *r, struct job *j)
+{
+	if (r->dest != NULL && r->until > ev_now_ms()) {
+		dest_add(r->dest, j);
+		return;
+	}
+	TAILQ_INSERT_TAIL(&r->waiting, j, wait);
+	if (r->open == 0)
+		ask_all(r);
+}
+
+/* "[192.0.2.1]", "[IPv6:2001:db8::1]" -> the address. */
+static bool
+literal(const char *domain, char *out, size_t size)
+{
+	size_t n;
+
+	if (domain[0] != '[')
+		return false;
+	domain++;
+	if (strncasecmp(domain, "IPv6:", 5) == 0)
+		domain += 5;
+	strlcpy(out, domain, size);
+	n = strlen(out);
+	if (n > 0 && out[n - 1] == ']')
+		out[n - 1] = '\0';
+	return true;
+}
+
+static struct route *
+by_domain(const char *domain)
+{
+	struct route key, *r;
+	char name[ADDR_DOMAIN_MAX + 8], address[ADDR_DOMAIN_MAX + 8];
+	size_t i;
+
+	strlcpy(name, domain, sizeof name);
+	for (i = 0; name[i] != '\0'; i++)
+		if (name[i] >= 'A' && name[i] <= 'Z')
+			name[i] += 'a' - 'A';
+	key.key = name;
+	if ((r = RB_FIND(route_tree, &routes.tree, &key)) != NULL)
+		return r;
+	r = route_new(name, name, false);
+	if (literal(name, address, sizeof address))
+		add_ask(r, address, true, SMTP_PORT, 0);
+	else
+		add_ask(r, name, false, SMTP_PORT, 0);
+	return r;
+}
+
+static struct route *
+by_action(const struct conf *conf, unsigned action)
+{
+	const struct conf_action *a = &conf->action[action];
+	char name[64];
+	struct route key, *r;
+	size_t i;
+
+	snprintf(name, sizeof name, "via %u %u", conf->generation, action);
+	key.key = name;
+	if ((r = RB_FIND(route_tree, &routes.tree, &key)) != NULL)
+		return r;
+	r = route_new(name, a->via[0].host, true);
+	for (i = 0; i < a->nvia; i++)
+		add_ask(r, a->via[i].host, a->via[i].literal, a->via[i].port, (uint32_t)i * VIA_STEP);
+	return r;
+}
+
+/* ---- actions ---- */
+
+static void
+to_relay(const struct conf *conf, struct job *j)
+{
+	struct verdict v = verdict(OUT_BOUNCE, "5.1.3", "the address has no domain to send to");
+
+	if (conf->action[j->action].nvia > 0)
+		wait_for(by_action(conf, j->action), j);
+	else if (j->domain[0] == '\0' || strlen(j->domain) > ADDR_DOMAIN_MAX)
+		job_settle(j, &v);
+	else
+		wait_for(by_domain(j->domain), j);
+}
+
+static void
+to_nowhere(const struct conf *conf, struct job *j)
+{
+	struct verdict v = verdict(OUT_SENT, "2.0.0", "discarded");
+
+	(void)conf;
+	j->local = true;
+	job_relay(j, "discard");
+	job_settle(j, &v);
+}
+
+static void (*const actions[])(const struct conf *, struct job *) = {
+	[ACTION_MAILDIR] = mailbox, [ACTION_RELAY] = to_relay, [ACTION_DISCARD] = to_nowhere,
+};
+
+void
+route(struct job *j)
+{
+	const struct conf *conf = child_conf();
+
+	/* The queue and we learn of a new configuration at slightly different times. */
+	if (j->generation != conf->generation || j->action >= conf->naction)
+		job_not_before(j, 200);
+	else
+		actions[conf->action[j->action].kind](conf, j);
+}
+
+void
+route_conf(const struct conf *conf)
+{
+	struct route *r;
+
+	self_init(conf);
+	RB_FOREACH(r, route_tree, &routes.tree)
+		forget_dest(r);
+}
+
+static void
+give_up(struct route *r)
+{
+	size_t i;
+
+	for (i = 0; i < r->nask; i++)
+		if (r->ask[i].id != 0) {
+			RB_REMOVE(ask_tree, &routes.asks, &r->ask[i]);
+			r->ask[i].id = 0;
+		}
+	r->open = 0;
+	if (!r->failed)
+		fail(r, OUT_DEFER, 0, "4.4.3", "no answer from the name service in time");
+	settle(r);
+}
+
+void
+route_sweep(void)
+{
+	struct route *r, *next;
+	uint64_t now = ev_now_ms();
+
+	for (r = RB_MIN(route_tree, &routes.tree); r != NULL; r = next) {
+		next = RB_NEXT(route_tree, &routes.tree, r);
+		if (r->open > 0) {
+			if (now - r->asked > ASK_MS)
+				give_up(r);
+		} else if (r->dest == NULL || r->until <= now || routes.n > ROUTES_MAX)
+			route_free(r);
+	}
+}
+
+void
+route_drain(void)
+{
+	struct route *r;
+	struct job *j;
+
+	RB_FOREACH(r, route_tree, &routes.tree)
+		while ((j = TAILQ_FIRST(&r->waiting)) != NULL) {
+			TAILQ_REMOVE(&r->waiting, j, wait);
+			job_not_before(j, 0);
+		}
+}
