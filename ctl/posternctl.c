@@ -1,0 +1,96 @@
+/*
+ * posternctl: asks and steers the running daemon through its control socket.
+ *
+ * Called by administrators, mail users and monitoring. It knows no verb itself: the queue, which serves the socket, knows
+ * them and what the caller's credentials allow. Exit codes: 0, 1 (nothing matched, or refused), 69 (no daemon), 64 (usage).
+ */
+#include <err.h>
+#include <errno.h>
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include "ask.h"
+#include "xmalloc.h"
+
+static _Noreturn void
+usage(void)
+{
+	fprintf(stderr,
+	    "usage: posternctl [-s SOCKET] [-j] VERB ...\n"
+	    "  status                                   processes and totals\n"
+	    "  stats                                    counters\n"
+	    "  queue list | count                       what waits\n"
+	    "  queue show ID | cat ID                   one message: its state, its text\n"
+	    "  queue retry ID|all | remove ID|all       try now; give up without a bounce\n"
+	    "  pause | resume  delivery | listeners\n"
+	    "  reload | stop\n");
+	exit(EX_USAGE);
+}
+
+/* A tab or line end in a word would be read as the next word or command. */
+static void
+check_words(char **words)
+{
+	for (; *words != NULL; words++)
+		if (strpbrk(*words, "\t\r\n") != NULL)
+			errx(EX_USAGE, "a tab or line end in an argument");
+}
+
+static int
+connect_path(const char *path)
+{
+	char *dir = xstrdup(path), *slash = strrchr(dir, '/');
+	int fd;
+
+	if (slash == NULL)
+		fd = runtime_connect(".", path);
+	else {
+		*slash = '\0';
+		fd = runtime_connect(slash == dir ? "/" : dir, slash + 1);
+	}
+	free(dir);
+	return fd;
+}
+
+static const char *
+why_not(int error)
+{
+	switch (error) {
+	case EACCES:
+		return "permission denied; ask as root or as the owner of the spool";
+	case ENOENT:
+	case ECONNREFUSED:
+		return "Postern is not running there; start posternd, or name its socket with -s or its directory in POSTERN_RUNTIME";
+	default:
+		return strerror(error);
+	}
+}
+
+int
+main(int argc, char **argv)
+{
+	char *path = NULL;
+	bool json = false;
+	int opt, fd;
+
+	/* The + ends the options at the verb: what follows is the verb's. */
+	while ((opt = getopt(argc, argv, "+js:")) != -1) {
+		if (opt == 'j')
+			json = true;
+		else if (opt == 's')
+			path = optarg;
+		else
+			usage();
+	}
+	if (optind == argc)
+		usage();
+	check_words(argv + optind);
+	if (path == NULL)
+		path = xasprintf("%s/control.sock", runtime_dir());
+	if ((fd = connect_path(path)) == -1)
+		errx(EX_UNAVAILABLE, "%s: %s", path, why_not(errno));
+	return ask(fd, json, argv + optind, argc - optind);
+}

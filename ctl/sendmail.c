@@ -1,0 +1,188 @@
+/*
+ * sendmail: hands one message to the daemon; also mailq and newaliases, by the name it was called by.
+ *
+ * Called by everything on a host that writes mail: cron, mail readers, scripts. It runs with the rights of its caller and
+ * nothing more. A message is either queued (exit 0: it is on disk) or it is not, and the exit code (sysexits) says whether trying again
+ * helps; 75 only when nothing was stored.
+ */
+#include <err.h>
+#include <errno.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+#include "addr.h"
+#include "ask.h"
+#include "sendmail.h"
+#include "submit.h"
+#include "xmalloc.h"
+
+/* ---- the caller ---- */
+
+static const char *
+login_name(void)
+{
+	const struct passwd *pw = getpwuid(getuid());
+
+	return pw != NULL ? xstrdup(pw->pw_name) : xasprintf("uid.%u", (unsigned)getuid());
+}
+
+/* The account's full name as chfn keeps it: up to the first comma, & is the login name. */
+static char *
+gecos_name(void)
+{
+	const struct passwd *pw = getpwuid(getuid());
+	struct buf name = BUF_INIT;
+	char *text;
+
+	for (const char *p = pw != NULL && pw->pw_gecos != NULL ? pw->pw_gecos : ""; *p != '\0' && *p != ','; p++) {
+		if (*p == '&')
+			buf_adds(&name, pw->pw_name);
+		else
+			buf_add(&name, p, 1);
+	}
+	text = xstrdup(buf_str(&name));
+	buf_free(&name);
+	return text;
+}
+
+static const char *
+full_name(const struct options *o)
+{
+	if (o->full_name != NULL)
+		return o->full_name;
+	return getenv("NAME") != NULL && *getenv("NAME") != '\0' ? getenv("NAME") : gecos_name();
+}
+
+/* ---- addresses ---- */
+
+/*
+ * The domain for added fields: Debian's /etc/mailname, else the daemon's own name. The envelope's addresses without one are
+ * left to the daemon, whose configuration says what they mean.
+ */
+static const char *
+mail_domain(const struct submit *s)
+{
+	static char line[256];
+	FILE *f = fopen("/etc/mailname", "r");
+
+	if (f != NULL) {
+		if (fgets(line, sizeof(line), f) == NULL)
+			line[0] = '\0';
+		fclose(f);
+		line[strcspn(line, " \t\r\n")] = '\0';
+	}
+	return addr_valid_domain(line, false) ? line : s->server;
+}
+
+/* Ends with EX_DATAERR if it is none. */
+static void
+check(const char *text, struct addr *a, bool *utf8)
+{
+	size_t used;
+	const char *error = addr_parse(text, strlen(text), ADDR_BARE, a, &used);
+
+	if (error == NULL && used != strlen(text))
+		error = "characters after its end";
+	if (error != NULL)
+		errx(EX_DATAERR, "\"%s\" is not an address: %s", text, error);
+	*utf8 |= a->utf8;
+}
+
+static void
+check_all(struct strings *list, const struct strings *from, bool *utf8)
+{
+	struct addr a;
+
+	for (size_t i = 0; i < from->n; i++) {
+		check(from->v[i], &a, utf8);
+		strings_add(list, a.text);
+	}
+}
+
+static char *
+author(const struct options *o, const char *sender, const char *domain, bool *utf8)
+{
+	char *mailbox, *address;
+	struct addr a;
+
+	check(sender, &a, utf8);
+	address = a.text[a.domain] != '\0' ? xstrdup(a.text) : xasprintf("%s@%s", a.text, domain);
+	mailbox = message_mailbox(full_name(o), address);
+	free(address);
+	return mailbox;
+}
+
+/* ---- sending ---- */
+
+static int
+send_message(const struct options *o, struct submit *s, struct message *m)
+{
+	const char *domain = mail_domain(s);
+	struct strings rcpts = { NULL, 0, 0 };
+	struct submission sub = { .eightbit = m->eightbit, .notify = o->notify, .ret = o->ret, .envid = o->envid };
+	const char *sender = o->sender != NULL ? o->sender : login_name();
+	char *from = author(o, *sender != '\0' ? sender : login_name(), domain, &sub.utf8);
+
+	message_complete(m, &(struct message_facts){ .from = from, .domain = domain, .collect = o->from_header });
+	check_all(&rcpts, &o->rcpts, &sub.utf8);
+	check_all(&rcpts, &m->rcpts, &sub.utf8);
+	if (rcpts.n == 0)
+		errx(EX_USAGE, "no recipient in To, Cc or Bcc, nor on the command line; nothing is sent");
+	sub.sender = sender;
+	sub.rcpts = rcpts.v;
+	sub.nrcpts = rcpts.n;
+	sub.text = &m->text;
+	sub.utf8 |= m->utf8_header;
+	return submit_send(s, &sub);
+}
+
+static int
+mode_send(const struct options *o)
+{
+	struct message m = { .text = BUF_INIT };
+	struct submit s;
+	int code;
+
+	if (!o->from_header && o->rcpts.n == 0)
+		errx(EX_USAGE, "no recipient; name some, or use -t to take them from the message");
+	message_read(&m, o->dot_is_text);
+	if ((code = submit_open(&s, runtime_dir())) == 0)
+		code = send_message(o, &s, &m);
+	submit_close(&s);
+	return code;
+}
+
+static int
+mode_ask(char *const *words, int n)
+{
+	int fd = runtime_connect(runtime_dir(), "control.sock");
+
+	if (fd == -1) {
+		warnx("Postern is not running (%s/control.sock: %s); start posternd", runtime_dir(), strerror(errno));
+		return EX_UNAVAILABLE;
+	}
+	return ask(fd, false, words, n);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct options o;
+
+	signal(SIGPIPE, SIG_IGN);
+	options_read(&o, argc, argv);
+	switch (o.mode) {
+	case MODE_SEND:
+		return mode_send(&o);
+	case MODE_LIST:
+		return mode_ask((char *[]){ (char[]){ "mailq" } }, 1);
+	case MODE_RUN:
+		return mode_ask((char *[]){ (char[]){ "queue" }, (char[]){ "retry" }, (char[]){ "all" } }, 3);
+	default:
+		return EX_OK;		/* tables are read when they change: there is nothing to rebuild */
+	}
+}
