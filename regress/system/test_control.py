@@ -1,0 +1,137 @@
+"""posternctl, posternd -n, reload."""
+import os
+import re
+import signal
+import subprocess
+
+from lib import B, LOCAL, Postern, Sink, free_port, until
+
+DEAD = LOCAL + "action out relay via smtp://127.0.0.1:$sink\nmatch from local for any action out\n"
+
+
+def one_waits(p):
+    with p.smtp() as s:
+        answer = s.mail("a@b.test", ["x@far.test", "y@far.test"], b"Subject: waits\r\n\r\nhere\r\n")
+    p.wait_log("status=deferred")
+    return answer.split()[-1]
+
+
+def test_queue_verbs():
+    with Postern(DEAD, sink=free_port()) as p:
+        assert p.ctl_json("queue", "list") == [] and p.queued() == 0
+        qid = one_waits(p)
+        rows = p.ctl_json("queue", "list")
+        assert rows and all(r["id"] == qid and r["from"] == "a@b.test" and r["state"] == "deferred" for r in rows), rows
+        assert set("id from to size age state attempts next reply".split()) <= set(rows[0]), rows[0]
+        count = p.ctl_json("queue", "count")[0]
+        assert count["messages"] == 1 and count["recipients"] == 2, count
+        status, out, _ = p.ctl("queue", "show", qid)
+        assert status == 0 and "x@far.test" in out and "refused" in out, out
+        status, out, _ = p.ctl("queue", "cat", qid)
+        assert status == 0 and "Subject: waits" in out and "here" in out, out
+        status, out, _ = p.sendmail(program="mailq")
+        assert status == 0 and qid in out and re.search(r"-- \d+ Kbytes in 1 Requests?\.\n$", out), out
+        assert p.ctl("queue", "retry", qid)[0] == 0 and p.ctl("queue", "retry", "all")[0] == 0
+        until(lambda: len(re.findall("status=deferred", p.log())) >= 4)
+        assert p.ctl("queue", "remove", qid)[0] == 0 and p.queued() == 0
+        for verb in ("show", "cat", "retry", "remove"):
+            assert p.ctl("queue", verb, qid)[0] == 1, verb
+        assert p.ctl("queue", "retry", "all")[0] in (0, 1)
+
+
+def test_usage_and_absence():
+    with Postern(LOCAL) as p:
+        assert p.ctl()[0] == 64 and p.ctl("nosuch")[0] == 64 and p.ctl("queue", "nosuch")[0] == 64
+        assert p.ctl("status")[0] == 0 and p.ctl("stats")[0] == 0 and p.ctl_json("status") and p.ctl_json("stats")
+        p.stop()
+        status, _, err = p.ctl("status")
+        assert status == 69 and "not running" in err, err
+
+
+def test_rights():
+    """Somebody else may see totals, and may not steer."""
+    from lib import need_root
+    need_root()
+    with Postern(DEAD, sink=free_port()) as p:
+        qid = one_waits(p)
+
+        def as_nobody(*words):
+            return subprocess.run([os.path.join("/proc", str(os.getpid()), "root", p.dir[1:], "ctl"), "-s", p.runtime + "/control.sock", *words],
+                                  capture_output=True, user="nobody", group="nogroup", extra_groups=[], check=False)
+        subprocess.run(["cp", os.path.join(B, "bin/posternctl"), p.dir + "/ctl"], check=True)
+        assert as_nobody("queue", "count").returncode == 0
+        for words in (("queue", "remove", qid), ("queue", "remove", "all"), ("stop",), ("reload",), ("pause", "delivery"), ("queue", "cat", qid)):
+            assert as_nobody(*words).returncode == 1, words
+        assert p.queued() == 1
+
+
+def test_pause():
+    with Sink() as sink, Postern(DEAD, sink=sink.port) as p:
+        assert p.ctl("pause", "delivery")[0] == 0
+        with p.smtp() as s:
+            assert s.mail("a@b.test", "x@far.test", b"x: y\r\n\r\nhi\r\n").startswith("250")
+        assert p.queued() == 1 and not sink.mails
+        assert p.ctl("resume", "delivery")[0] == 0
+        sink.wait(1)
+        assert p.ctl("pause", "listeners")[0] == 0 and p.ctl("resume", "listeners")[0] == 0
+        with p.smtp() as s:
+            assert s.mail("a@b.test", "x@far.test", b"x: y\r\n\r\nhi\r\n").startswith("250")
+
+
+def test_reload():
+    with Postern(LOCAL) as p:
+        with p.smtp() as s:
+            assert s.mail("a@b.test", "x@new.test", b"x: y\r\n\r\nhi\r\n").startswith("550 5.7.1")
+        text = open(p.conf, encoding="utf-8").read()
+        p.write_conf(text + "match from any for domain new.test action local\n")
+        assert p.ctl("reload")[0] == 0
+
+        def new_rule():
+            with p.smtp() as s:
+                return s.mail("a@b.test", "x@new.test", b"x: y\r\n\r\nhi\r\n").startswith("250")
+        until(new_rule)
+        p.write_conf(text + "match nonsense\n")
+        status, out, err = p.ctl("reload")
+        assert status == 1 and "postern.conf:" in out + err, (status, out, err)
+        assert new_rule()
+        p.write_conf(text)
+        os.kill(p.process.pid, signal.SIGHUP)
+        until(lambda: not new_rule())
+
+
+def test_check():
+    with Postern(LOCAL, start=False) as p:
+        def check(*args):
+            r = subprocess.run([os.path.join(B, "bin/posternd"), "-n", "-f", p.conf, *args], capture_output=True, check=False)
+            return r.returncode, (r.stdout + r.stderr).decode()
+        assert check()[0] == 0
+        text = open(p.conf, encoding="utf-8").read()
+        p.write_conf(text + "listen on nowhere port\naction x maildir\nmatch for any action local\n")
+        status, said = check()
+        lines = len(text.splitlines())
+        assert status == 78 and said.count("postern.conf:") >= 2, said
+        assert "postern.conf:%d:" % (lines + 1) in said and "postern.conf:%d:" % (lines + 3) in said, said
+        p.write_conf(text + "pki x cert \"/a\" key \"/b\"\n")
+        status, said = check()
+        assert status == 78 and "not available yet" in said, said
+        p.write_conf(text + "match from any for any action local\n")
+        assert check()[0] == 0
+        p.write_conf(text + "limit message-size $size\n")
+        assert check()[0] == 78 and check("-D", "size=5M")[0] == 0
+
+
+def test_stop():
+    with Postern(LOCAL) as p:
+        assert p.ctl("stop")[0] == 0
+        assert p.process.wait(20) == 0
+    with Postern(LOCAL) as p:
+        os.kill(p.process.pid, signal.SIGTERM)
+        assert p.process.wait(20) == 0
+
+
+def test_second_one():
+    """Two daemons do not share a runtime directory or a spool."""
+    with Postern(LOCAL) as p:
+        r = subprocess.run([os.path.join(B, "bin/posternd"), "-d", "-f", p.conf], capture_output=True, timeout=60, check=False)
+        assert r.returncode != 0 and b"another" in r.stderr, r
+        assert p.ctl("status")[0] == 0

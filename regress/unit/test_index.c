@@ -1,0 +1,276 @@
+/* test_index: rows, counts, due order, what survives which end, damage.
+   links: queue/index.c queue/index_seg.c queue/lock.c */
+#include "index.h"
+#include "test.h"
+#include "spoolkit.h"
+
+static const uint8_t rnd1[16] = "segment one....", rnd2[16] = "segment two....";
+
+static void
+put(struct index *ix, uint64_t id, uint32_t seg, uint32_t nrcpt, int64_t due)
+{
+	struct index_rcpt r[8];
+	struct index_msg m = { .id = id, .loc = { seg, id * 1000 }, .arrival = 5, .sender = "a@b", .tag = "", .message_id = "<m@b>",
+	    .size = 100, .uid = id % 2 == 0 ? 1000 : -1, .rcpts = r, .nrcpt = nrcpt };
+	uint32_t i;
+
+	for (i = 0; i < nrcpt; i++)
+		r[i] = (struct index_rcpt){ .n = i, .addr = "r@example.org", .domain = "example.org", .action = "out",
+		    .mark = MARK_PENDING, .due = due + i, .reply = "" };
+	TEST_INT(index_put(ix, &m), 0);
+}
+
+static void
+counts(struct index *ix, uint64_t messages, uint64_t recipients, uint64_t deferred, uint64_t held)
+{
+	struct index_count c;
+
+	index_counts(ix, &c);
+	TEST_INT(c.messages, messages);
+	TEST_INT(c.recipients, recipients);
+	TEST_INT(c.deferred, deferred);
+	TEST_INT(c.held, held);
+	TEST_INT(c.bytes, messages * 100);
+}
+
+static void
+rows(struct index *ix)
+{
+	struct index_rcpt r = { .n = 1, .mark = MARK_PENDING, .due = 900, .attempts = 2, .code = 451, .reply = "4.3.0 \x01'\"; DROP",
+	    .notified = true };
+	struct index_msg *m;
+
+	put(ix, 1, 1, 3, 100);
+	put(ix, 2, 1, 1, 50);
+	put(ix, 3, 2, 2, 0);
+	counts(ix, 3, 6, 0, 0);
+	put(ix, 1, 1, 2, 100);		/* replaces */
+	counts(ix, 3, 5, 0, 0);
+	TEST_INT(index_rcpt(ix, 1, &r), 0);
+	counts(ix, 3, 5, 1, 0);
+	TEST_INT(index_rcpt(ix, 9, &r), 1);
+	r.n = 0;
+	r.mark = MARK_HELD;
+	TEST_INT(index_rcpt(ix, 1, &r), 0);
+	counts(ix, 3, 5, 1, 1);
+	m = index_get(ix, 1);
+	if (!TEST(m != NULL))
+		return;
+	TEST(m->id == 1 && m->loc.seg == 1 && m->loc.off == 1000 && m->uid == -1 && m->size == 100 && m->nrcpt == 2);
+	TEST_STR(m->message_id, "<m@b>");
+	TEST_STR(m->rcpts[1].reply, "4.3.0 \x01'\"; DROP");
+	TEST_STR(m->rcpts[1].domain, "example.org");
+	TEST(m->rcpts[1].due == 900 && m->rcpts[1].attempts == 2 && m->rcpts[1].code == 451 && m->rcpts[1].notified);
+	TEST_INT(m->rcpts[0].mark, MARK_HELD);
+	index_msg_free(m);
+	TEST(index_get(ix, 44) == NULL);
+	TEST(index_has(ix, 2, (struct loc){ 1, 2000 }) && !index_has(ix, 2, (struct loc){ 1, 2001 }));
+}
+
+static void
+due(struct index *ix)
+{
+	struct index_due d[8], from = { 0, 0, { 0, 0 } };
+
+	TEST_INT(index_due(ix, 1000, from, d, 8), 4);
+	TEST(d[0].id == 3 && d[0].due == 0 && d[0].loc.seg == 2 && d[0].loc.off == 3000);
+	TEST(d[1].id == 3 && d[1].due == 1 && d[2].id == 2 && d[3].id == 1 && d[3].due == 900);
+	TEST_INT(index_due(ix, 10, from, d, 8), 2);
+	TEST_INT(index_due(ix, 1000, d[1], d, 1), 1);
+	TEST_INT(d[0].id, 2);
+	TEST_INT(index_next_due(ix), 0);
+	TEST_INT(index_retry(ix, 1), 1);
+	TEST_INT(index_retry(ix, 77), 0);
+	TEST_INT(index_due(ix, 0, from, d, 8), 2);
+	TEST_INT(index_retry(ix, 0), 3);
+	TEST_INT(index_due(ix, 0, from, d, 8), 3);
+}
+
+static void
+list(struct index *ix)
+{
+	struct index_msg *m[8];
+	size_t n, i;
+
+	TEST_INT(n = index_list(ix, 0, -1, m, 8), 3);
+	TEST(m[0]->id == 1 && m[2]->id == 3 && m[2]->nrcpt == 2);
+	for (i = 0; i < n; i++)
+		index_msg_free(m[i]);
+	TEST_INT(n = index_list(ix, 1, -1, m, 1), 1);
+	TEST_INT(m[0]->id, 2);
+	index_msg_free(m[0]);
+	TEST_INT(n = index_list(ix, 0, 1000, m, 8), 1);
+	TEST_INT(m[0]->id, 2);
+	index_msg_free(m[0]);
+}
+
+struct live { uint64_t one, two; };
+
+static void
+note_live(void *arg, uint32_t seg, uint64_t n)
+{
+	struct live *l = arg;
+
+	if (seg == 1)
+		l->one = n;
+	else
+		l->two = n;
+}
+
+static void
+segments(struct index *ix)
+{
+	struct live l = { 9, 9 };
+
+	index_live(ix, note_live, &l);
+	TEST(l.one == 2 && l.two == 1);
+	TEST_INT(index_segment(ix, 1, rnd1, 5000), 0);
+	TEST_INT(index_segment(ix, 2, rnd2, 7000), 0);
+	TEST_INT(index_scanned(ix, 1, rnd1), 5000);
+	TEST_INT(index_scanned(ix, 3, rnd1), 0);
+}
+
+static void
+final(struct index *ix)
+{
+	TEST_INT(index_rcpt_final(ix, 3, 0), 0);
+	counts(ix, 3, 4, 1, 1);
+	TEST_INT(index_rcpt_final(ix, 3, 0), 0);
+	TEST_INT(index_rcpt_final(ix, 3, 1), 0);
+	counts(ix, 2, 3, 1, 1);
+	TEST(index_get(ix, 3) == NULL);
+	TEST_INT(index_delete(ix, 2), 0);
+	TEST_INT(index_delete(ix, 2), 0);
+	counts(ix, 1, 2, 1, 1);
+}
+
+/* Closed in order, opened again; then segments that are not what the rows mean. */
+static struct index *
+again(struct index *ix)
+{
+	const uint32_t have[] = { 2, 5 };
+
+	index_close(ix);
+	ix = index_open();
+	counts(ix, 1, 2, 1, 1);
+	TEST_INT(index_scanned(ix, 1, rnd1), 5000);
+	TEST_INT(index_prune(ix, have, 2), 0);
+	counts(ix, 0, 0, 0, 0);
+	put(ix, 8, 2, 2, 10);
+	TEST_INT(index_scanned(ix, 2, rnd1), 0);
+	counts(ix, 0, 0, 0, 0);
+	put(ix, 9, 2, 1, 10);
+	TEST_INT(index_segment(ix, 2, rnd2, 100), 0);
+	return ix;
+}
+
+/* The process ends between two transactions: rows and offset go together. */
+static void
+torn(void)
+{
+	struct index *ix = index_open();
+
+	counts(ix, 1, 1, 0, 0);
+	index_close(ix);
+	kit_shell("cp index.db saved");
+	ix = index_open();
+	put(ix, 10, 2, 1, 10);
+	index_segment(ix, 2, rnd2, 200);
+	kit_shell("mkdir snap && cp index.db index.db-wal snap");	/* as kill -9 would leave it */
+	index_close(ix);
+	kit_shell("cp snap/* .");
+	ix = index_open();
+	counts(ix, 1, 1, 0, 0);
+	TEST_INT(index_scanned(ix, 2, rnd2), 100);
+	index_close(ix);
+}
+
+static void
+lost_with(const char *how)
+{
+	struct index *ix;
+
+	kit_shell("rm -rf index.db* && cp saved index.db");
+	kit_shell(how);
+	ix = index_open();
+	TEST(!index_broken(ix));
+	counts(ix, 0, 0, 0, 0);
+	TEST_INT(index_scanned(ix, 2, rnd2), 0);
+	put(ix, 1, 1, 1, 0);
+	index_close(ix);
+	ix = index_open();
+	counts(ix, 1, 1, 0, 0);
+	index_close(ix);
+}
+
+static void
+damage(void)
+{
+	lost_with("rm index.db; cp snap/index.db-wal .");
+	lost_with("head -c 40000 /dev/urandom >index.db");
+	lost_with("echo hallo >index.db");
+	lost_with("dd if=/dev/urandom of=index.db bs=4096 seek=1 count=3 conv=notrunc status=none");
+	lost_with("dd if=/dev/zero of=index.db bs=1 seek=40 count=4000 conv=notrunc status=none");
+	lost_with("truncate -s 9000 index.db");
+	lost_with("rm index.db; mkfifo x; rm x; python3 -c 'import sqlite3; sqlite3.connect(\"index.db\").execute(\"create table t(x)\")'");
+	TEST(kit_count("quarantine") >= 6);
+}
+
+/* Damage under a running one: an error, no crash; the next start is whole again. */
+static void
+running(void)
+{
+	struct index *ix;
+	struct index_msg *m;
+	uint64_t i;
+
+	kit_shell("rm -rf index.db*");
+	ix = index_open();
+	for (i = 1; i < 60000; i++)
+		put(ix, i, 1, 1, (int64_t)i);
+	index_close(ix);
+	ix = index_open();
+	kit_shell("dd if=/dev/urandom of=index.db bs=4096 seek=1 count=3500 conv=notrunc status=none");
+	for (i = 1; i < 60000; i++) {
+		m = index_get(ix, i);
+		index_msg_free(m);
+	}
+	TEST(index_broken(ix));
+	TEST(index_get(ix, 1) == NULL);
+	TEST_INT(index_delete(ix, 1), -1);
+	index_turn(ix, true);
+	index_close(ix);
+	TEST(access("index.db", F_OK) == -1);
+	ix = index_open();
+	TEST(!index_broken(ix));
+	counts(ix, 0, 0, 0, 0);
+	kit_shell("rm index.db");	/* deleted while it runs: goes on */
+	put(ix, 1, 1, 1, 0);
+	index_turn(ix, true);
+	counts(ix, 1, 1, 0, 0);
+	TEST(!index_broken(ix));
+	index_close(ix);
+}
+
+int
+main(void)
+{
+	struct index *ix;
+
+	kit_begin();
+	kit_shell("mkdir quarantine");
+	ix = index_open();
+	rows(ix);
+	due(ix);
+	list(ix);
+	segments(ix);
+	index_turn(ix, true);
+	final(ix);
+	ix = again(ix);
+	index_close(ix);
+	torn();
+	damage();
+	running();
+	kit_end();
+	return test_end("index");
+}

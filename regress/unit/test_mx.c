@@ -1,0 +1,132 @@
+/*
+ * The order of a destination's hosts, and ourselves among them.
+ * links: deliver/mx.c
+ */
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include "mx.h"
+#include "test.h"
+
+static uint32_t
+always_last(uint32_t n)
+{
+	return n - 1;
+}
+
+static uint32_t
+always_first(uint32_t n)
+{
+	(void)n;
+	return 0;
+}
+
+static bool
+named_me(const struct mx_host *h, void *arg)
+{
+	return strcmp(h->name, arg) == 0;
+}
+
+static const char *
+text(const struct mx_set *set)
+{
+	static char out[1024];
+	char *t = mx_text(set);
+
+	strlcpy(out, t, sizeof out);
+	free(t);
+	return out;
+}
+
+static struct mx_set
+three(void)
+{
+	struct mx_set s = { NULL, 0 };
+
+	mx_add(&s, 20, "b.test", "192.0.2.2", 25);
+	mx_add(&s, 10, "a.test", "192.0.2.1", 25);
+	mx_add(&s, 10, "a.test", "2001:db8::1", 25);
+	mx_add(&s, 20, "c.test", "192.0.2.3", 25);
+	mx_add(&s, 10, "a.test", "192.0.2.1", 25);
+	mx_sort(&s);
+	return s;
+}
+
+static void
+test_add(void)
+{
+	static const char *const bad[] = { "0.0.0.0", "0.1.2.3", "255.255.255.255", "224.0.0.1", "::", "ff02::1", "::ffff:127.0.0.1",
+	    "::127.0.0.1", "", "1.2.3", "host.test", "1.2.3.4 ", "fe80::1%lo" };
+	static const char *const good[] = { "127.0.0.1", "192.0.2.255", "::1", "2001:db8::2" };
+	struct mx_set s = { NULL, 0 };
+	size_t i;
+
+	for (i = 0; i < sizeof bad / sizeof bad[0]; i++)
+		if (!TEST(!mx_add(&s, 0, "x", bad[i], 25)))
+			fprintf(stderr, "\t%s\n", bad[i]);
+	for (i = 0; i < sizeof good / sizeof good[0]; i++)
+		TEST(mx_add(&s, 0, "x", good[i], 25));
+	TEST_INT(s.n, 4);
+	mx_free(&s);
+	TEST_INT(s.n, 0);
+}
+
+static void
+test_sort(void)
+{
+	struct mx_set s = three();
+	uint16_t o[MX_MAX];
+
+	TEST_STR(text(&s), "10 a.test[2001:db8::1]:25, 10 a.test[192.0.2.1]:25, 20 b.test[192.0.2.2]:25, 20 c.test[192.0.2.3]:25");
+	TEST_INT(mx_order(&s, o, always_last), 4);
+	TEST(o[0] == 0 && o[1] == 1 && o[2] == 2 && o[3] == 3);
+	TEST_INT(mx_order(&s, o, always_first), 4);
+	TEST(o[0] == 0 && o[1] == 1 && o[2] == 3 && o[3] == 2);	/* equal hosts swapped, a's addresses together */
+	mx_free(&s);
+}
+
+static void
+test_prune(void)
+{
+	static char a[] = "a.test", b[] = "b.test", none[] = "none";
+	struct mx_set s = three();
+
+	TEST_INT(mx_prune(&s, named_me, none), MX_FINE);
+	TEST_INT(s.n, 4);
+	TEST_INT(mx_prune(&s, named_me, b), MX_FINE);		/* c is no better than we are */
+	TEST_STR(text(&s), "10 a.test[2001:db8::1]:25, 10 a.test[192.0.2.1]:25");
+	TEST_INT(mx_prune(&s, named_me, a), MX_LOOP);
+	TEST_INT(mx_prune(&s, named_me, a), MX_NOWHERE);
+	mx_free(&s);
+}
+
+static void
+test_many(void)
+{
+	struct mx_set s = { NULL, 0 };
+	uint16_t o[MX_MAX];
+	char name[32], address[32];
+	int i, taken = 0;
+
+	for (i = 0; i < 5000; i++) {
+		snprintf(name, sizeof name, "h%d.test", i);
+		snprintf(address, sizeof address, "10.0.%d.%d", i / 250, i % 250 + 1);
+		taken += mx_add(&s, (uint32_t)(5000 - i), name, address, 25);
+	}
+	TEST(taken >= 1000 && taken < 5000);
+	mx_sort(&s);
+	TEST_INT(s.n, MX_MAX);
+	TEST(s.v[0].preference < s.v[1].preference);
+	TEST_INT(mx_order(&s, o, always_first), MX_MAX);
+	mx_free(&s);
+}
+
+int
+main(void)
+{
+	test_add();
+	test_sort();
+	test_prune();
+	test_many();
+	return test_end("mx");
+}
