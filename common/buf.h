@@ -30,7 +30,7 @@ struct blob {
 static inline uint8_t *
 buf_data(const struct buf *b)
 {
-	return b->base + b->off;
+	return b->base == NULL ? NULL : b->base + b->off;
 }
 
 void	 buf_add(struct buf *, const void *, size_t);

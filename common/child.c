@@ -196,7 +196,6 @@ child_start(int argc, char **argv, const struct child_ops *ops)
 {
 	struct msg_row *rows;
 
-	setproctitle_init(argc, argv, environ);
 	log_init(ops->log_name);
 	proc_drop(argc, argv, ops->prog);
 	setproctitle("-postern: %s", prog_name(ops->prog));

@@ -9,6 +9,7 @@
  */
 #include <sys/queue.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include "agent_letter.h"
@@ -249,6 +250,7 @@ main(int argc, char **argv)
 	};
 
 	child_start(argc, argv, &ops);
+	signal(SIGXFSZ, SIG_IGN);		/* a limit on file sizes is an error of write(2) */
 	while (child_turn())
 		if (batch_is_ready())
 			while (agent.deliver != NULL && agent.nmail > 0)

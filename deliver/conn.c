@@ -99,8 +99,10 @@ hang_up(struct conn *c, bool politely)
 	if (c->state == CONN_READY) {
 		c->dest->nready--;
 		c->host->ready--;
-		c->state = CONN_CONNECT;
 	}
+	if (c->state != CONN_CONNECT)
+		c->dest->nopen--;
+	c->state = CONN_CONNECT;
 	if (c->io == NULL)
 		return;
 	if (politely) {
@@ -266,10 +268,12 @@ conn_next(struct conn *c, const struct verdict *v, const char *why)
 		dest_full(c->dest);
 	else if (why != NULL) {
 		log_as("smtp", LOG_LV_INFO, "%s", why);
-		host_failed(c->host, why);
+		host_failed(c->host, why, c->dest->rest_most);
 	}
 	hang_up(c, false);
-	if (!next_host(c))
+	if (c->carried == NULL && c->dest->nwaiting == 0)
+		conn_free(c);
+	else if (!next_host(c))
 		give_up(c);
 }
 
@@ -377,6 +381,7 @@ on_connected(void *arg)
 	struct conn *c = arg;
 
 	c->state = CONN_GREETING;
+	c->dest->nopen++;
 	io_deadline(c->io, GREETING_MS);
 }
 

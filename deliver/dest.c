@@ -12,7 +12,8 @@
 #include "log.h"
 #include "xmalloc.h"
 
-#define CAP_MS	(60 * 1000)
+#define CAP_MS		(60 * 1000)
+#define PATIENCE_MS	(60 * 1000)
 
 static int
 compare(const struct dest *a, const struct dest *b)
@@ -31,14 +32,15 @@ static struct dest_list starved = TAILQ_HEAD_INITIALIZER(starved);
 /* ---- life ---- */
 
 static struct dest *
-dest_new(char *key, struct mx_set *set, unsigned limit, bool smarthost)
+dest_new(char *key, struct mx_set *set, const struct dest_policy *policy, bool smarthost)
 {
 	struct dest *d = xcalloc(1, sizeof *d);
 	size_t i;
 
 	d->key = key;
 	d->set = *set;
-	d->limit = limit > 0 ? limit : 1;
+	d->limit = policy->concurrency > 0 ? policy->concurrency : 1;
+	d->rest_most = policy->retry_min;
 	d->smarthost = smarthost;
 	d->host = xcalloc(set->n, sizeof *d->host);
 	for (i = 0; i < set->n; i++)
@@ -50,15 +52,16 @@ dest_new(char *key, struct mx_set *set, unsigned limit, bool smarthost)
 }
 
 struct dest *
-dest_get(struct mx_set *set, unsigned limit, bool smarthost)
+dest_get(struct mx_set *set, const struct dest_policy *policy, bool smarthost)
 {
 	struct dest key, *d;
 	char *hosts = mx_text(set);
 
-	key.key = xasprintf("%s %u %s", smarthost ? "smarthost" : "mx", limit, hosts);
+	key.key = xasprintf("%s %u %llu %s", smarthost ? "smarthost" : "mx", policy->concurrency,
+	    (unsigned long long)policy->retry_min, hosts);
 	free(hosts);
 	if ((d = RB_FIND(dest_tree, &dests, &key)) == NULL)
-		d = dest_new(key.key, set, limit, smarthost);
+		d = dest_new(key.key, set, policy, smarthost);
 	else {
 		free(key.key);
 		mx_free(set);
@@ -152,6 +155,8 @@ dest_failed(struct dest *d, uint64_t since, const struct verdict *v, const char 
 	struct job *j;
 
 	while (d->nready == 0 && (j = TAILQ_FIRST(&d->waiting)) != NULL && j->since <= since) {
+		if (d->nopen > 0 && ev_now_ms() - j->since < PATIENCE_MS)
+			return;
 		dest_take(d);
 		if (relay != NULL)
 			job_relay(j, relay);
@@ -203,10 +208,11 @@ hand_back(struct dest *d, uint64_t ms)
 	}
 }
 
+/* While all hosts rest, one connection at a time looks whether they still do. */
 static void
 connect_more(struct dest *d)
 {
-	while (d->nwaiting > d->nconn - d->nready && d->nconn < most_conns(d)) {
+	while (d->nwaiting > d->nconn - d->nready && d->nconn < most_conns(d) && (d->nconn == 0 || rest(d) == 0)) {
 		if (!conn_room()) {
 			d->starved = true;
 			TAILQ_INSERT_TAIL(&starved, d, run);

@@ -11,6 +11,7 @@
 #include <sys/tree.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include "conf.h"
 #include "host.h"
 #include "job.h"
 #include "mx.h"
@@ -30,21 +31,22 @@ struct dest {
 	struct job_list	 waiting;
 	unsigned	 nwaiting;
 	struct conn_list idle;			/* connections that could take a job at once */
-	unsigned	 nconn, nready;		/* all, and those through EHLO */
-	unsigned	 limit;			/* of the policy */
+	unsigned	 nconn, nopen, nready;	/* all, those that reached a server, those through EHLO */
+	unsigned	 limit;			/* of connections, by its policy */
+	uint64_t	 rest_most;		/* ms that a host rests, by its policy */
 	unsigned	 cap;			/* what it took last; holds until cap_until */
 	uint64_t	 cap_until;
 };
 
 /* The set goes over to it. */
-struct dest *dest_get(struct mx_set *, unsigned limit, bool smarthost);
+struct dest *dest_get(struct mx_set *, const struct dest_policy *, bool smarthost);
 void	 dest_hold(struct dest *);
 void	 dest_drop(struct dest *);
 void	 dest_add(struct dest *, struct job *);
 void	 dest_return(struct dest *, struct job *);	/* to the head of the line: no attempt was made */
 struct job *dest_take(struct dest *);			/* NULL: none waits */
 void	 dest_due(struct dest *);			/* look at it in this turn */
-/* No connection can be made: settles the jobs that waited since then or longer, unless another connection serves them. */
+/* No connection can be made: settles the jobs that waited since then or longer, unless another connection serves or may soon serve them. */
 void	 dest_failed(struct dest *, uint64_t since, const struct verdict *, const char *relay);
 /* It refused one connection more than it has. */
 void	 dest_full(struct dest *);

@@ -1,5 +1,5 @@
 /*
- * host: see host.h. A rest begins at 10 s and doubles up to 5 min; a failure while the host rests already (a probe, or one of
+ * host: see host.h. A rest begins at 10 s and doubles up to the shortest time between two tries of a message; a failure while the host rests already (a probe, or one of
  * several connections) does not lengthen it. Memory is bounded by what destinations hold and by host_sweep.
  */
 #include <stdio.h>
@@ -11,9 +11,9 @@
 #include "xmalloc.h"
 
 #define REST_FIRST	(10 * 1000)
-#define REST_MAX	(5 * 60 * 1000)
 #define REMEMBER	(10 * 60 * 1000)	/* failures after the rest */
-#define PLAIN_MS	(10 * 60 * 1000)
+#define LEARNT_MS	(10 * 60 * 1000)
+#define MESSAGES_MAX	500
 
 static int
 compare(const struct host *a, const struct host *b)
@@ -58,7 +58,7 @@ host_rest(const struct host *h)
 }
 
 void
-host_failed(struct host *h, const char *why)
+host_failed(struct host *h, const char *why, uint64_t most_ms)
 {
 	uint64_t rest = REST_FIRST;
 	unsigned i;
@@ -67,10 +67,10 @@ host_failed(struct host *h, const char *why)
 	h->why = xstrdup(why);
 	if (host_rest(h) > 0)
 		return;
-	for (i = 0; i < h->failures && rest < REST_MAX; i++)
+	for (i = 0; i < h->failures && rest < most_ms; i++)
 		rest *= 2;
 	h->failures++;
-	h->rest_until = ev_now_ms() + (rest < REST_MAX ? rest : REST_MAX);
+	h->rest_until = ev_now_ms() + (rest < most_ms ? rest : most_ms);
 }
 
 void
@@ -81,15 +81,16 @@ host_worked(struct host *h)
 }
 
 void
-host_plain(struct host *h)
+host_takes(struct host *h, unsigned messages)
 {
-	h->plain_until = ev_now_ms() + PLAIN_MS;
+	h->most = messages > 0 ? messages : 1;
+	h->most_until = ev_now_ms() + LEARNT_MS;
 }
 
-bool
-host_is_plain(const struct host *h)
+unsigned
+host_most(const struct host *h)
 {
-	return h->plain_until > ev_now_ms();
+	return h->most > 0 && h->most < MESSAGES_MAX && h->most_until > ev_now_ms() ? h->most : MESSAGES_MAX;
 }
 
 void
@@ -100,7 +101,7 @@ host_sweep(void)
 
 	for (h = RB_MIN(host_tree, &hosts); h != NULL; h = next) {
 		next = RB_NEXT(host_tree, &hosts, h);
-		if (h->held > 0 || h->plain_until > now || (h->failures > 0 && h->rest_until + REMEMBER > now))
+		if (h->held > 0 || h->most_until > now || (h->failures > 0 && h->rest_until + REMEMBER > now))
 			continue;
 		RB_REMOVE(host_tree, &hosts, h);
 		free(h->why);

@@ -18,7 +18,8 @@ struct host {
 	unsigned	 ready;			/* connections that got through EHLO */
 	uint64_t	 rest_until;		/* ev_now_ms() time */
 	unsigned	 failures;		/* in a row */
-	uint64_t	 plain_until;		/* no next message behind a final dot: it was lost that way */
+	unsigned	 most;			/* messages it takes on one connection, as it showed; 0: any number */
+	uint64_t	 most_until;
 	char		*why;			/* what the last failure was; NULL: none */
 };
 
@@ -26,11 +27,12 @@ struct host *host_hold(const struct sockaddr *);
 void	 host_drop(struct host *);
 /* ms it still rests; 0: it does not. */
 uint64_t host_rest(const struct host *);
-/* No connection could be made, or it was refused: rest, longer each time. */
-void	 host_failed(struct host *, const char *why);
+/* No connection could be made, or it was refused: rest, longer each time up to most_ms. */
+void	 host_failed(struct host *, const char *why, uint64_t most_ms);
 void	 host_worked(struct host *);
-void	 host_plain(struct host *);		/* no prefetch there for a while */
-bool	 host_is_plain(const struct host *);
+/* It ended a connection in place of taking a message after so many: no more than that for a while. */
+void	 host_takes(struct host *, unsigned messages);
+unsigned host_most(const struct host *);	/* messages on one connection */
 void	 host_sweep(void);			/* forgets those nobody needs; now and then */
 
 #endif

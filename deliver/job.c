@@ -103,11 +103,23 @@ job_free(struct job *j)
 {
 	uint32_t i;
 
-	RB_REMOVE(job_tree, &jobs.tree, j);
 	for (i = 0; i < j->nrcpt; i++)
 		free(j->rcpts[i].text);
 	free(j->relay);
 	free(j);
+}
+
+void
+job_hold(struct job *j)
+{
+	j->held++;
+}
+
+void
+job_drop(struct job *j)
+{
+	if (--j->held == 0 && j->acked)
+		job_free(j);
 }
 
 /* ---- results ---- */
@@ -289,7 +301,10 @@ on_JOB_ACK(struct edge *queue, uint32_t id, struct p_job_ref *p, int fd)
 	(void)fd;
 	for (j = RB_NFIND(job_tree, &jobs.tree, &key); j != NULL && j->number == p->job; j = RB_NEXT(job_tree, &jobs.tree, j))
 		if (j->sent) {
-			job_free(j);
+			RB_REMOVE(job_tree, &jobs.tree, j);
+			j->acked = true;
+			if (j->held == 0)
+				job_free(j);
 			return;
 		}
 	log_warn("job %llu is acknowledged, and was not reported", (unsigned long long)p->job);

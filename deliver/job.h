@@ -2,8 +2,8 @@
  * job: what the queue handed over to be delivered, until it acknowledged what became of it.
  *
  * Made by on_JOB, given to route; whoever works on it (relay, mailbox) settles its recipients one by one. With the last
- * one settled the result goes to the queue, and the job stays until JOB_ACK, to be sent again to a new queue. Nobody
- * outside job.c keeps a pointer to a job that has no open recipient.
+ * one settled the result goes to the queue, and the job stays until JOB_ACK, to be sent again to a new queue. Whoever keeps a
+ * pointer to a job beyond that (a transaction that still awaits answers) holds it.
  */
 #ifndef JOB_H
 #define JOB_H
@@ -56,6 +56,8 @@ struct job {
 	unsigned	 stale;			/* connections that were found dead before they did anything for it */
 	bool		 local;			/* logged as "local", not "smtp" */
 	bool		 sent;			/* its result went to the queue that is there now */
+	bool		 acked;			/* freed when nobody holds it */
+	unsigned	 held;
 	uint32_t	 nrcpt, open;		/* open: not done yet */
 	struct rcpt	 rcpts[];
 };
@@ -73,6 +75,8 @@ void	 rcpt_note(struct rcpt *, const struct verdict *);
 void	 rcpt_settle(struct job *, struct rcpt *, const struct verdict *);
 /* All recipients that are open (and not busy) alike. */
 void	 job_settle(struct job *, const struct verdict *);
+void	 job_hold(struct job *);
+void	 job_drop(struct job *);
 /* Back to the queue: no attempt, not before ms from now. */
 void	 job_not_before(struct job *, uint64_t ms);
 void	 job_relay(struct job *, const char *relay);

@@ -52,7 +52,7 @@ mx_add(struct mx_set *set, uint32_t preference, const char *name, const char *ad
 	struct mx_host h;
 
 	memset(&h, 0, sizeof h);
-	if (set->n >= MX_ADD_MAX || !parse(address, port, &h))
+	if (set->n >= MX_ADD_MAX || (address[0] != '\0' && !parse(address, port, &h)))
 		return false;
 	h.preference = preference;
 	h.name = xstrdup(name);
@@ -110,21 +110,36 @@ mx_sort(struct mx_set *set)
 		cut(set, MX_MAX);
 }
 
+static void
+drop_addressless(struct mx_set *set)
+{
+	size_t i, kept = 0;
+
+	for (i = 0; i < set->n; i++) {
+		if (set->v[i].salen == 0)
+			free(set->v[i].name);
+		else
+			set->v[kept++] = set->v[i];
+	}
+	set->n = kept;
+}
+
 enum mx_found
 mx_prune(struct mx_set *set, bool (*ours)(const struct mx_host *, void *), void *arg)
 {
 	size_t i, first;
 
-	if (set->n == 0)
-		return MX_NOWHERE;
 	for (i = 0; i < set->n && !ours(&set->v[i], arg); i++)
 		;
-	if (i == set->n)
-		return MX_FINE;
-	for (first = i; first > 0 && set->v[first - 1].preference == set->v[i].preference; first--)
-		;
-	cut(set, first);
-	return set->n > 0 ? MX_FINE : MX_LOOP;
+	if (i < set->n) {
+		for (first = i; first > 0 && set->v[first - 1].preference == set->v[i].preference; first--)
+			;
+		cut(set, first);
+		if (set->n == 0)
+			return MX_LOOP;
+	}
+	drop_addressless(set);
+	return set->n > 0 ? MX_FINE : MX_NOWHERE;
 }
 
 /* The addresses from at on that belong to the same host at the same preference. */

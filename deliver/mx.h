@@ -25,14 +25,17 @@ struct mx_set {
 	size_t		 n;
 };
 
-/* Adds address (text) of host name; false if it is no address that mail can go to (malformed, unspecified, multicast). */
+/*
+ * Adds address (text) of host name; false if it is no address that mail can go to (malformed, unspecified, multicast).
+ * With an empty address the name counts for mx_prune, which then drops it.
+ */
 bool	 mx_add(struct mx_set *, uint32_t preference, const char *name, const char *address, uint16_t port);
 void	 mx_free(struct mx_set *);
 /* By preference, then host, IPv6 before IPv4; at most MX_MAX. */
 void	 mx_sort(struct mx_set *);
 
 enum mx_found { MX_FINE, MX_LOOP /* we are the best host ourselves */, MX_NOWHERE /* no usable address */ };
-/* Of a sorted set: drops ourselves and the hosts that are no better than we are. */
+/* Of a sorted set: drops ourselves, the hosts that are no better than we are, and those without an address. */
 enum mx_found mx_prune(struct mx_set *, bool (*ours)(const struct mx_host *, void *), void *arg);
 
 /* One order of trying a sorted set: preferences ascending, equal hosts shuffled, a host's addresses together. -> count (<= MX_MAX) */

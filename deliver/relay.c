@@ -3,7 +3,8 @@
  *
  * Called by conn for a connection that is ready, and by dest through conn_wake. The order of commands is relay_step's. Towards a
  * server with PIPELINING the next message's MAIL, RCPT and DATA go in the same write as the final dot of this one; if they are lost
- * with the connection, that job goes back to its line, untried. With BDAT a small message goes in one write and needs no such thing.
+ * with the connection, that job goes back to its line, untried. With BDAT a small message (but the first of a connection) goes in
+ * one write and needs no such thing.
  */
 #include <stdio.h>
 #include <string.h>
@@ -12,7 +13,6 @@
 #include "relay_step.h"
 #include "seg.h"
 
-#define MESSAGES_MAX	500		/* on one connection */
 #define AGE_MAX		(5 * 60 * 1000)	/* of a connection that takes another job */
 #define BLOCK_MS	(3 * 60 * 1000)	/* RFC 5321 4.5.3.2.5 */
 #define STALE_MAX	3
@@ -35,7 +35,7 @@ has_more(const struct job *j)
 static bool
 worn_out(const struct conn *c)
 {
-	return c->messages >= MESSAGES_MAX || ev_now_ms() - c->opened > AGE_MAX;
+	return c->messages >= host_most(c->host) || ev_now_ms() - c->opened > AGE_MAX;
 }
 
 static struct job *
@@ -67,17 +67,27 @@ begin(struct conn *c, struct tx *t)
 
 	while ((j = next_job(c)) != NULL) {
 		taken(c, j);
-		if (tx_begin(t, &c->peer, j, c->dirty, !c->was_idle))
+		if (tx_begin(t, &c->peer, j, c->dirty, c->messages > 0 && !c->was_idle)) {
+			job_hold(j);
 			return true;
+		}
 	}
 	return false;
+}
+
+/* A transaction keeps its job until it is over: recipients may all be settled before, and the result acknowledged. */
+static void
+let_go(struct tx *t)
+{
+	job_drop(t->job);
+	t->job = NULL;
 }
 
 /* The next message behind the final dot of this one. */
 static bool
 prefetch(struct conn *c, const struct tx *t, struct tx *next)
 {
-	if (!(c->peer.ext & EXT_PIPELINING) || t->bdat || host_is_plain(c->host) || c->messages + 1 >= MESSAGES_MAX)
+	if (!(c->peer.ext & EXT_PIPELINING) || t->bdat || c->messages + 1 >= host_most(c->host))
 		return false;
 	if (c->carried == NULL && has_more(t->job))
 		c->carried = t->job;
@@ -120,6 +130,7 @@ spoiled(struct conn *c, enum body_status status)
 		v = verdict(OUT_BOUNCE, "5.6.0", "the message has a bare CR, a bare LF or a NUL and cannot be sent");
 	tx_undo(&c->tx[c->head]);
 	job_settle(j, &v);
+	let_go(&c->tx[c->head]);
 	conn_free(c);
 }
 
@@ -203,6 +214,7 @@ give_back(struct conn *c, struct tx *t)
 	tx_undo(t);
 	if (j->open > 0)
 		dest_return(c->dest, j);
+	let_go(t);
 }
 
 /* One job at a time is carried to another host; a further one waits for any. */
@@ -214,7 +226,7 @@ carry(struct conn *c, struct job *j)
 	c->carried = j;
 }
 
-/* The message behind it can be sent anew. If that happens, the next ones wait for their turn at this host. */
+/* The message behind it can be sent anew. Perhaps it was it that the server could not take: the next ones wait for their turn. */
 static void
 drop_prefetched(struct conn *c)
 {
@@ -222,10 +234,11 @@ drop_prefetched(struct conn *c)
 
 	if (next->job == NULL)
 		return;
-	host_plain(c->host);
-	if (next->job == c->tx[c->head].job)
+	host_takes(c->host, 1);
+	if (next->job == c->tx[c->head].job) {
 		tx_undo(next);
-	else
+		let_go(next);
+	} else
 		give_back(c, next);
 }
 
@@ -233,12 +246,14 @@ drop_prefetched(struct conn *c)
 static bool
 was_stale(const struct conn *c, const struct tx *t)
 {
-	return c->messages > 0 && t->answered <= (t->rset ? 1U : 0U) && !t->body_done && t->job->stale < STALE_MAX;
+	return c->messages > 0 && t->answered <= (t->rset ? 1U : 0U) && t->job->stale < STALE_MAX;
 }
 
 static void
 end_stale(struct conn *c, struct tx *t)
 {
+	if (!c->was_idle)
+		host_takes(c->host, c->messages);
 	t->job->stale++;
 	give_back(c, t);
 	if (c->carried != NULL)
@@ -252,9 +267,9 @@ static void
 move_on(struct conn *c, struct job *j, const struct verdict *v, const char *why)
 {
 	c->streaming = false;
-	c->tx[c->head].job = NULL;
 	if (j->open > 0 && has_more(j))
 		carry(c, j);
+	let_go(&c->tx[c->head]);
 	conn_next(c, v, why);
 }
 
@@ -326,9 +341,9 @@ done(struct conn *c, struct tx *t)
 		move_on(c, j, &v, NULL);
 		return;
 	}
-	t->job = NULL;
 	if (more)
 		carry(c, j);
+	let_go(t);
 	c->head = !c->head;
 	pump(c);
 }

@@ -125,6 +125,7 @@ tx_begin(struct tx *t, const struct peer *peer, struct job *j, bool rset, bool e
 		if (!put_unfit(j, r, peer, &v)) {
 			r->busy = true;
 			t->utf8 = t->utf8 || put_nonascii(r->addr);
+			t->mine[t->n] = true;
 			t->rcpt[t->n++] = i;
 			continue;
 		}
@@ -168,6 +169,21 @@ said(enum step s, enum outcome outcome, const char *dsn, const struct reply *r)
 	return v;
 }
 
+/* It is somebody else's from now on, or nobody's. */
+static void
+let_go(struct tx *t, unsigned i)
+{
+	t->mine[i] = t->accepted[i] = false;
+	rcpt_of(t, i)->busy = false;
+}
+
+static void
+conclude(struct tx *t, unsigned i, const struct verdict *v)
+{
+	t->mine[i] = false;
+	rcpt_settle(t->job, rcpt_of(t, i), v);
+}
+
 /* A refusal for one recipient: final, or a note for another host or transaction. */
 static void
 refuse(struct tx *t, const struct peer *peer, enum step s, unsigned i, const struct reply *r)
@@ -181,11 +197,11 @@ refuse(struct tx *t, const struct peer *peer, enum step s, unsigned i, const str
 		deed = DEED_RETRY;
 	v = said(s, outcome_of(deed), m->dsn, r);
 	if (deed == DEED_RETRY || deed == DEED_BOUNCE) {
-		rcpt_settle(t->job, rcpt_of(t, i), &v);
+		conclude(t, i, &v);
 		return;
 	}
 	rcpt_note(rcpt_of(t, i), &v);
-	rcpt_of(t, i)->busy = false;
+	let_go(t, i);
 	if (deed == DEED_NEXT_TX)
 		t->postponed = true;
 	else
@@ -199,10 +215,8 @@ refuse_all(struct tx *t, const struct peer *peer, enum step s, const struct repl
 	unsigned i;
 
 	for (i = 0; i < t->n; i++)
-		if (rcpt_of(t, i)->busy) {
-			t->accepted[i] = false;
+		if (t->mine[i])
 			refuse(t, peer, s, i, r);
-		}
 	t->naccepted = 0;
 }
 
@@ -291,7 +305,7 @@ answer_end(struct tx *t, const struct peer *peer, const struct reply *r)
 	v = said(STEP_BODY, OUT_SENT, "2.0.0", r);
 	for (i = 0; i < t->n; i++)
 		if (t->accepted[i])
-			rcpt_settle(t->job, rcpt_of(t, i), &v);
+			conclude(t, i, &v);
 	return TX_DONE;
 }
 
@@ -312,7 +326,8 @@ finish(struct tx *t, bool took_some)
 	for (i = 0; i < t->n; i++) {
 		struct rcpt *r = rcpt_of(t, i);
 
-		r->busy = false;
+		if (t->mine[i])
+			let_go(t, i);
 		if (!r->done && r->noted && t->postponed && !took_some && !t->next_host)
 			rcpt_settle(t->job, r, &r->verdict);
 	}
@@ -325,9 +340,9 @@ note_closing(struct tx *t, enum step s, const struct reply *r)
 	unsigned i;
 
 	for (i = 0; i < t->n; i++)
-		if (!rcpt_of(t, i)->done) {
+		if (t->mine[i]) {
 			rcpt_note(rcpt_of(t, i), &v);
-			rcpt_of(t, i)->busy = false;
+			let_go(t, i);
 		}
 }
 
@@ -363,15 +378,14 @@ tx_lost(struct tx *t, const struct verdict *v)
 	unsigned i;
 
 	for (i = 0; i < t->n; i++) {
-		struct rcpt *r = rcpt_of(t, i);
-
-		if (!r->busy)
+		if (!t->mine[i])
 			continue;
-		r->busy = false;
-		if (t->body_done && (t->accepted[i] || (t->early && t->bdat)))
-			rcpt_settle(t->job, r, v);
-		else
-			rcpt_note(r, v);
+		if (t->body_done && (t->accepted[i] || (t->early && t->bdat))) {
+			conclude(t, i, v);
+			continue;
+		}
+		rcpt_note(rcpt_of(t, i), v);
+		let_go(t, i);
 	}
 }
 
@@ -381,6 +395,6 @@ tx_undo(struct tx *t)
 	unsigned i;
 
 	for (i = 0; i < t->n; i++)
-		rcpt_of(t, i)->busy = false;
-	t->job = NULL;
+		if (t->mine[i])
+			let_go(t, i);
 }

@@ -37,6 +37,7 @@ enum step { STEP_RSET, STEP_MAIL, STEP_RCPT, STEP_DATA, STEP_BODY, STEP_BDAT, ST
 struct tx {
 	struct job	*job;			/* NULL: not in use */
 	uint32_t	 rcpt[TX_RCPTS];	/* of job->rcpts */
+	bool		 mine[TX_RCPTS];	/* not settled, and not left to another transaction */
 	bool		 accepted[TX_RCPTS];
 	unsigned	 n, naccepted;
 	unsigned	 sent, answered;	/* the two cursors */
@@ -52,8 +53,7 @@ struct tx {
 };
 
 /*
- * Takes up to TX_RCPTS open recipients of the job; those this server cannot serve are settled. False: none is left (job may be
- * gone). eager: the connection is known to live, so that BDAT may go early.
+ * Takes up to TX_RCPTS open recipients of the job; those this server cannot serve are settled. False: none is left. eager: the server just answered the last message, so that BDAT may go early.
  */
 bool	 tx_begin(struct tx *, const struct peer *, struct job *, bool rset, bool eager);
 enum step tx_next(const struct tx *, const struct peer *);

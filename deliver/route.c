@@ -172,6 +172,15 @@ tell_dest(struct route *r)
 	}
 }
 
+/* Smarthosts and address literals are meant as they are. */
+static bool
+nobody(const struct mx_host *h, void *arg)
+{
+	(void)h;
+	(void)arg;
+	return false;
+}
+
 /* All answers are there. */
 static void
 settle(struct route *r)
@@ -180,13 +189,10 @@ settle(struct route *r)
 	char text[400];
 	enum mx_found found;
 	uint64_t keep = (uint64_t)r->ttl * 1000;
-	const char *policy;
+	struct dest_policy policy;
 
 	mx_sort(&r->set);
-	if (r->smarthost || r->ask[0].literal)		/* meant as they are */
-		found = r->set.n > 0 ? MX_FINE : MX_NOWHERE;
-	else
-		found = mx_prune(&r->set, self_is, NULL);
+	found = mx_prune(&r->set, r->smarthost || r->ask[0].literal ? nobody : self_is, NULL);
 	if (found == MX_LOOP) {
 		snprintf(text, sizeof text, loop, r->domain);
 		fail(r, OUT_BOUNCE, 0, "5.4.6", text);
@@ -199,8 +205,8 @@ settle(struct route *r)
 		tell_failure(r);
 		return;
 	}
-	policy = r->smarthost ? r->domain : r->set.v[0].name;
-	r->dest = dest_get(&r->set, conf_policy(child_conf(), r->domain, policy).concurrency, r->smarthost);
+	policy = conf_policy(child_conf(), r->domain, r->smarthost ? r->domain : r->set.v[0].name);
+	r->dest = dest_get(&r->set, &policy, r->smarthost);
 	r->until = ev_now_ms() + (keep < KEEP_LEAST ? KEEP_LEAST : keep > KEEP_MOST ? KEEP_MOST : keep);
 	tell_dest(r);
 }
@@ -217,7 +223,7 @@ send_ask(struct ask *a)
 static bool
 ask_one(struct route *r, struct ask *a)
 {
-	if (a->literal && mx_add(&r->set, a->base, a->name, a->name, a->port))
+	if (a->literal && a->name[0] != '\0' && mx_add(&r->set, a->base, a->name, a->name, a->port))
 		return false;
 	if (a->literal && !r->smarthost) {
 		fail(r, OUT_BOUNCE, 0, "5.1.3", "no mail can go to that address literal");
@@ -290,7 +296,7 @@ on_MX(struct edge *resolver, uint32_t id, struct p_mx *p, int fd)
 	before = r->set.n;
 	for (i = 0; i < p->hosts_n; i++)
 		mx_add(&r->set, a->base + p->hosts[i].preference, p->hosts[i].host, p->hosts[i].address, a->port);
-	if (p->status != DNS_OK || (p->hosts_n == 0 && r->set.n == before))
+	if (p->status != DNS_OK || r->set.n == before)
 		note_trouble(r, a, p);
 	if (p->ttl < r->ttl)
 		r->ttl = p->ttl;

@@ -14,7 +14,7 @@ is_host_octet(uint8_t c)
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
 }
 
-/* One label of n octets at p, to out + *at with a dot in front if it is not the first. */
+/* One label of n octets at p, folded to lower case, to out + *at with a dot in front if it is not the first. */
 static bool
 add_label(const uint8_t *p, size_t n, char *out, size_t *at)
 {
@@ -27,7 +27,7 @@ add_label(const uint8_t *p, size_t n, char *out, size_t *at)
 	for (i = 0; i < n; i++) {
 		if (!is_host_octet(p[i]))
 			return false;
-		out[(*at)++] = (char)p[i];
+		out[(*at)++] = p[i] >= 'A' && p[i] <= 'Z' ? (char)(p[i] + 'a' - 'A') : (char)p[i];
 	}
 	return true;
 }

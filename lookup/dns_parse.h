@@ -19,7 +19,7 @@ struct dns_mx {
 	char		 host[DNS_NAME_MAX + 1];	/* "" is the root: a null MX */
 };
 
-/* An uncompressed name that takes up all of the blob; "" for the root. Labels of letters, digits, '-' and '_' only. */
+/* An uncompressed name that takes up all of the blob; "" for the root. Labels of letters, digits, '-' and '_' only, as lower case. */
 bool	dns_parse_name(struct blob, char out[DNS_NAME_MAX + 1]);
 bool	dns_parse_mx(struct blob, struct dns_mx *);
 /* An A (AF_INET) or AAAA (AF_INET6) record, as text. */

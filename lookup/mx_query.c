@@ -19,7 +19,8 @@
 #include "mx_query.h"
 #include "xmalloc.h"
 
-#define TEXT_MAX 400
+#define TEXT_MAX	400
+#define TTL_NONE	900	/* longest that a domain without hosts is believed to be one */
 
 struct look {				/* the addresses of one family of one host */
 	struct mx_query	*q;
@@ -122,7 +123,7 @@ answer_none(struct mx_query *q, enum dns_status status, const char *before, cons
 
 	snprintf(text, sizeof(text), "%s%s%s%s", before, q->domain, after, why);
 	mx.text = text;
-	mx.ttl = status == DNS_TEMPFAIL ? 0 : q->ttl;
+	mx.ttl = status == DNS_TEMPFAIL ? 0 : q->ttl < TTL_NONE ? q->ttl : TTL_NONE;
 	answer(q, &mx);
 }
 
@@ -390,8 +391,10 @@ static struct mx_query *
 query_new(const char *domain, bool literal)
 {
 	struct mx_query	*q = xcalloc(1, sizeof(*q));
+	size_t		 i;
 
-	strlcpy(q->domain, domain, sizeof(q->domain));
+	for (i = 0; domain[i] != '\0' && i + 1 < sizeof(q->domain); i++)
+		q->domain[i] = domain[i] >= 'A' && domain[i] <= 'Z' ? (char)(domain[i] + 'a' - 'A') : domain[i];
 	q->literal = literal;
 	q->ttl = UINT32_MAX;
 	q->worst = DNS_NONE;

@@ -194,7 +194,8 @@ table_file(const char *name, int fd)
 
 	close(fd);
 	if (error != 0) {
-		log_error("table %s: cannot be read: %s; look-ups in it fail for now", name, strerror(error));
+		log_error("table %s: cannot be read: %s; look-ups in it fail for now", name,
+		    error == EINVAL ? "this is no file" : strerror(error));
 		table_unref(t);
 		return NULL;
 	}

@@ -1,14 +1,12 @@
 /*
  * user: which accounts there are.
  *
- * Called by lookup.c. Owns a small cache and the list of accounts whose names have capitals, as a look-up comes folded.
- * A name service that fails is a temporary failure, never "no such user".
+ * Called by lookup.c. Owns a small cache. A name service that fails is a temporary failure, never "no such user".
  */
 #include <errno.h>
-#include <pwd.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+#include "account.h"
 #include "ev.h"
 #include "log.h"
 #include "user.h"
@@ -18,7 +16,6 @@
 #define CACHE_SIZE	4096		/* a power of two */
 #define YES_MS		10000
 #define NO_MS		2000
-#define CAPITALS_MAX	100000
 
 static struct {
 	struct remembered {
@@ -26,64 +23,27 @@ static struct {
 		enum answer_status	status;
 		uint64_t		until;
 	} cache[CACHE_SIZE];
-	char	**capitals;
-	size_t	 ncapitals;
 } user;
-
-static void
-load_capitals(void)
-{
-	FILE *f = fopen("/etc/passwd", "re");
-	const struct passwd *pw;
-
-	if (f == NULL)
-		return;
-	while (user.ncapitals < CAPITALS_MAX && (pw = fgetpwent(f)) != NULL) {
-		if (strpbrk(pw->pw_name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == NULL)
-			continue;
-		user.capitals = xreallocarray(user.capitals, user.ncapitals + 1, sizeof(*user.capitals));
-		user.capitals[user.ncapitals++] = xstrdup(pw->pw_name);
-	}
-	fclose(f);
-}
 
 void
 user_reset(void)
 {
-	for (size_t i = 0; i < user.ncapitals; i++)
-		free(user.capitals[i]);
-	free(user.capitals);
 	memset(&user, 0, sizeof(user));
-	load_capitals();
 }
 
 static enum answer_status
 system_ask(const char *key, char *name, size_t size)
 {
-	static char buf[64 * 1024];
-	struct passwd pw, *found;
-	int error;
+	const struct passwd *pw;
 
-	do
-		error = getpwnam_r(key, &pw, buf, sizeof(buf), &found);
-	while (error == EINTR);
-	if (found != NULL && strlen(pw.pw_name) < size) {
-		snprintf(name, size, "%s", pw.pw_name);
-		return ANSWER_YES;
-	}
-	if (error == 0 || error == ENOENT || error == ESRCH)
+	switch (account_get(key, &pw)) {
+	case 1:
+		return strlcpy(name, pw->pw_name, size) < size ? ANSWER_YES : ANSWER_NO;
+	case 0:
 		return ANSWER_NO;
-	log_warn("account %s: the look-up failed: %s", key, strerror(error));
+	}
+	log_warn("account %s: the look-up failed: %s", key, strerror(errno));
 	return ANSWER_TEMPFAIL;
-}
-
-static enum answer_status
-capital_ask(const char *key, char *name, size_t size)
-{
-	for (size_t i = 0; i < user.ncapitals; i++)
-		if (strcasecmp(user.capitals[i], key) == 0)
-			return system_ask(user.capitals[i], name, size);
-	return ANSWER_NO;
 }
 
 /* What no account is called: the name service need not be asked. */
@@ -120,8 +80,6 @@ user_ask(const char *key, char **name)
 	if (r->until <= ev_now_ms() || strcmp(r->key, key) != 0) {
 		r->until = 0;
 		r->status = system_ask(key, r->name, sizeof(r->name));
-		if (r->status == ANSWER_NO)
-			r->status = capital_ask(key, r->name, sizeof(r->name));
 		if (r->status == ANSWER_TEMPFAIL)
 			return ANSWER_TEMPFAIL;
 		snprintf(r->key, sizeof(r->key), "%s", key);

@@ -116,6 +116,7 @@ notice_free(struct notice *no)
 	free(no);
 	bo.making--;
 	bo.look = true;
+	ev_wake();
 }
 
 /* The marks that waited for it. */
@@ -168,6 +169,7 @@ stored(void *arg, int error, struct loc loc, uint64_t body_off)
 		return;
 	}
 	log_as("bounce", LOG_LV_INFO, "%s: %s: %s", qid_text(no->parent).s, what[no->kind], qid_text(no->id).s);
+	log_as("cleanup", LOG_LV_INFO, "%s: message-id=%s", qid_text(no->id).s, m->message_id);
 	log_as("qmgr", LOG_LV_INFO, "%s: from=<>, size=%llu, nrcpt=1 (queue active)", qid_text(no->id).s, (unsigned long long)m->len);
 	stats.notices++;
 	m->loc = loc;
@@ -256,13 +258,13 @@ needs_utf8(const struct message *m, const struct notice *no)
 
 /* What is returned of the message; NULL when it cannot be read. */
 static uint8_t *
-read_back(const struct message *m, struct dsn *d)
+read_back(const struct message *m, bool header_only, struct dsn *d)
 {
 	size_t len = m->len < RETURN_MAX ? (size_t)m->len : RETURN_MAX;
 	uint8_t *p = xmalloc(len + 1);
 	ssize_t got = spool_read(bo.spool, m->loc.seg, m->body_off, p, len);
 
-	d->headers_only = m->env.ret == RET_HDRS || m->len > RETURN_MAX || got != (ssize_t)len;
+	d->headers_only = header_only || m->env.ret == RET_HDRS || m->len > RETURN_MAX || got != (ssize_t)len;
 	d->returned = (struct blob){ p, got > 0 ? (size_t)got : 0 };
 	d->eightbit = false;
 	if (got > 0 && (m->env.flags & MAIL_8BIT)) {
@@ -290,7 +292,7 @@ compose(const struct message *m, const struct notice *no, struct buf *out)
 	snprintf(boundary, sizeof(boundary), "=_%08x%08x%08x", arc4random(), arc4random(), arc4random());
 	for (i = 0; i < no->n; i++)
 		v[i] = dsn_rcpt(m, no->rcpt[i]);
-	body = read_back(m, &d);
+	body = read_back(m, no->kind == BIRTH_SUCCESS, &d);	/* RFC 3461 4.3: RET is about failures */
 	dsn_write(out, &d);
 	free(body);
 	free(v);
@@ -329,6 +331,7 @@ store(struct notice *no)
 	buf_free(&text);
 	buf_free(&list);
 	spool_commit(bo.spool, body, &no->m->env, stored, no);
+	ev_wake();		/* this turn's group is gone already */
 }
 
 /* ---- where it goes ---- */

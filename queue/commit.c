@@ -44,7 +44,6 @@ own_segment(struct spool *s, struct commit *c)
 {
 	if (body_seal(c->body, c->env) == -1) {
 		finish(s, c, c->body->error);
-		drop_body(c);
 		return;
 	}
 	TAILQ_INSERT_TAIL(&s->own, c, link);
@@ -61,12 +60,13 @@ spool_commit(struct spool *s, struct body *b, const struct p_env *env, spool_don
 	c->arg = arg;
 	c->nrcpt = env->rcpts_n;
 	b->priv->env = env;
+	if (!sync_running(s->sync))
+		ev_wake();	/* whoever commits behind spool_turn need not wait for something else to happen */
 	if (b->error == 0 && env->rcpts_n == 0)
 		b->error = EINVAL;	/* a record without recipients would be a seal */
-	if (b->error != 0) {
+	if (b->error != 0)
 		finish(s, c, b->error);
-		drop_body(c);
-	} else if (b->priv->fd != -1)
+	else if (b->priv->fd != -1)
 		own_segment(s, c);
 	else
 		TAILQ_INSERT_TAIL(&s->small, c, link);
@@ -111,10 +111,9 @@ static void
 put_apart(struct spool *s, struct commit *c)
 {
 	TAILQ_REMOVE(&s->small, c, link);
-	if (body_spill(c->body) == -1) {
+	if (body_spill(c->body) == -1)
 		finish(s, c, c->body->error);
-		drop_body(c);
-	} else
+	else
 		own_segment(s, c);
 }
 
@@ -343,7 +342,6 @@ name_file(struct spool *s, struct commit *c, int error)
 		error = errno;
 	if (error != 0) {
 		log_error("a message of its own: %s", strerror(error));
-		drop_body(c);
 		finish(s, c, error);
 		return;
 	}
@@ -408,6 +406,7 @@ tell(struct spool *s)
 	TAILQ_CONCAT(&list, &s->finished, link);
 	while ((c = TAILQ_FIRST(&list)) != NULL) {
 		TAILQ_REMOVE(&list, c, link);
+		drop_body(c);
 		if (c->error == 0)
 			note_progress(s, c);
 		c->done(c->arg, c->error, c->loc, c->body_off);
@@ -452,14 +451,16 @@ durable_soon(struct spool *s)
 		ev_timer_set(&s->durable, DURABLE_MS);
 }
 
-/* All that waits goes to the disk and is told; new commits from the owners are taken too. */
+/* All that waits goes to the disk and is told; new commits from the owners are taken too. What the disk refuses is not tried for ever. */
 void
 commit_close(struct spool *s)
 {
+	int tries = 3;
+
 	do {
 		if (sync_finished(s->sync, true))
 			harvest(s);
-		s->overdue = true;
+		s->overdue = tries-- > 0;
 		begin(s);
 		tell(s);
 	} while (sync_running(s->sync) || !TAILQ_EMPTY(&s->small) || !TAILQ_EMPTY(&s->own) || !TAILQ_EMPTY(&s->finished));

@@ -116,15 +116,13 @@ field(struct buf *b, const char *name, const char *value, bool utf8)
 	wrapped(b, value, strlen(name) + 2, " ", utf8);
 }
 
-/* "host[address]:port" without the port; "" where it is no host. */
+/* "host[address]:port" without the port; "" where it is no host ("maildir", "none"). */
 static void
 host_of(const char *relay, char *out, size_t size)
 {
 	const char *end = strrchr(relay, ':');
 
-	if (*relay == '/' || strcmp(relay, "none") == 0 || strcmp(relay, "local") == 0)
-		relay = end = "";
-	snprintf(out, size, "%.*s", (int)(end != NULL ? (size_t)(end - relay) : strlen(relay)), relay);
+	snprintf(out, size, "%.*s", end != NULL && *relay != '/' ? (int)(end - relay) : 0, relay);
 }
 
 /* ---- words for people ---- */
@@ -155,10 +153,13 @@ explain_failure(struct buf *b, const struct dsn *d, const struct dsn_rcpt *r)
 
 	if (r->expired)
 		indented(b, "It could not be delivered within the time that mail is kept here. The last try ended so:", d->utf8);
-	if (r->code != 0 && mean->what != NULL)
-		indented(b, mean->what, d->utf8);
-	if (r->code != 0 && mean->helps != NULL && *mean->helps != '\0')
-		indented(b, mean->helps, d->utf8);
+	if (r->code != 0) {
+		snprintf(said, sizeof(said), "What happened: %s.", mean->what);
+		indented(b, said, d->utf8);
+		snprintf(said, sizeof(said), "What may help: %s.", mean->helps);
+		if (mean->helps != NULL && *mean->helps != '\0')
+			indented(b, said, d->utf8);
+	}
 	host_of(r->relay, host, sizeof(host));
 	if (r->code != 0 && *host != '\0') {
 		snprintf(said, sizeof(said), "The server %s said:", host);

@@ -5,6 +5,7 @@
  * live counts and totals are stored in the same one. The first error breaks the index for this run: every call says so,
  * nothing here ends the process. What SQLite calls corrupt goes to quarantine/ at once, so that the next start makes a new one.
  */
+#include <sys/statvfs.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sqlite3.h>
@@ -15,30 +16,19 @@
 #include <unistd.h>
 #include "ev.h"
 #include "index.h"
-#include "index_seg.h"
-#include "index_sql.h"
+#include "index_priv.h"
 #include "log.h"
 #include "xmalloc.h"
 
 #define COMMIT_MS	10
-#define WAL_RESERVE	(2200 * 4120)		/* blocks that a full disk cannot take away: a WAL of wal_autocheckpoint pages */
-#define CHECK_BYTES	(64 * 1024 * 1024)	/* larger ones are checked by their totals only */
+#define PAGE		4096
+#define WAL_PAGES	8000			/* before a checkpoint; fewer on a small disk */
+#define WAL_PAGES_MIN	200
+#define WAL_PART	64			/* of the file system at most, one in so many */
+#define CHECK_BYTES	(64 * 1024 * 1024)	/* a larger one is not read in full at start: damage is found when it is met */
 
-#define ST_ENUM(name, text)	ST_##name,
 #define ST_TEXT(name, text)	[ST_##name] = text,
-enum st { INDEX_STATEMENTS(ST_ENUM) ST__MAX };
 static const char *const statements[] = { INDEX_STATEMENTS(ST_TEXT) };
-
-struct index {
-	sqlite3		*db;
-	sqlite3_stmt	*st[ST__MAX];
-	bool		 broken, memory;
-	bool		 begun;			/* a transaction is open */
-	uint64_t	 since;			/* ev_now_ms() of its beginning */
-	struct ev_timer	 timer;
-	struct index_count totals;
-	struct iseg_table segs;
-};
 
 /* ---- errors ---- */
 
@@ -46,14 +36,16 @@ static void
 set_aside(void)
 {
 	char to[64];
-	int64_t now = ev_time_ms();
+	int64_t name = ev_time_ms();
 
-	snprintf(to, sizeof to, "quarantine/index.db-%llx", (unsigned long long)now);
+	do
+		snprintf(to, sizeof to, "quarantine/index.db-%llx", (unsigned long long)name++);
+	while (access(to, F_OK) == 0);
 	if (rename("index.db", to) == -1 && errno != ENOENT) {
 		log_error("index.db cannot be moved to quarantine/: %m");
 		unlink("index.db");
 	}
-	snprintf(to, sizeof to, "quarantine/index.db-%llx-wal", (unsigned long long)now);
+	strlcat(to, "-wal", sizeof to);
 	if (rename("index.db-wal", to) == -1)
 		unlink("index.db-wal");
 }
@@ -107,8 +99,8 @@ bind_v(struct index *ix, enum st which, const char *types, va_list ap)
 	return NULL;
 }
 
-static sqlite3_stmt *
-ask(struct index *ix, enum st which, const char *types, ...)
+sqlite3_stmt *
+index_ask(struct index *ix, enum st which, const char *types, ...)
 {
 	sqlite3_stmt *st;
 	va_list ap;
@@ -122,8 +114,8 @@ ask(struct index *ix, enum st which, const char *types, ...)
 }
 
 /* The next row of a statement; at the end (or after an error) it is reset. */
-static bool
-row(struct index *ix, sqlite3_stmt *st)
+bool
+index_row(struct index *ix, sqlite3_stmt *st)
 {
 	int rc;
 
@@ -138,8 +130,8 @@ row(struct index *ix, sqlite3_stmt *st)
 }
 
 /* One that gives no rows. */
-static int
-run(struct index *ix, enum st which, const char *types, ...)
+int
+index_run(struct index *ix, enum st which, const char *types, ...)
 {
 	sqlite3_stmt *st;
 	va_list ap;
@@ -159,24 +151,43 @@ run(struct index *ix, enum st which, const char *types, ...)
 	return rc == SQLITE_DONE ? 0 : -1;
 }
 
-static const char *
-text_col(sqlite3_stmt *st, int i)
+const char *
+index_text(sqlite3_stmt *st, int i)
 {
 	const char *s = (const char *)sqlite3_column_text(st, i);
 
 	return s != NULL ? s : "";
 }
 
+int64_t
+index_int(sqlite3_stmt *st, int i)
+{
+	return sqlite3_column_int64(st, i);
+}
+
+void
+index_end(sqlite3_stmt *st)
+{
+	if (st != NULL)
+		sqlite3_reset(st);
+}
+
+int
+index_changes(struct index *ix)
+{
+	return sqlite3_changes(ix->db);
+}
+
 /* ---- the transaction ---- */
 
-static int
-begin(struct index *ix)
+int
+index_begin(struct index *ix)
 {
 	if (ix->broken)
 		return -1;
 	if (ix->begun)
 		return 0;
-	if (run(ix, ST_BEGIN, "") == -1)
+	if (index_run(ix, ST_BEGIN, "") == -1)
 		return -1;
 	ix->begun = true;
 	ix->since = ev_now_ms();
@@ -191,10 +202,10 @@ store_segments(struct index *ix)
 
 	while ((g = iseg_take_changed(&ix->segs)) != NULL) {
 		if (!g->gone) {
-			run(ix, ST_SEG_PUT, "irii", (int64_t)g->no, g->rnd, (int64_t)g->scanned, (int64_t)g->live);
+			index_run(ix, ST_SEG_PUT, "irii", (int64_t)g->no, g->rnd, (int64_t)g->scanned, (int64_t)g->live);
 			continue;
 		}
-		run(ix, ST_SEG_DEL, "i", (int64_t)g->no);
+		index_run(ix, ST_SEG_DEL, "i", (int64_t)g->no);
 		iseg_drop(&ix->segs, g);
 	}
 }
@@ -206,9 +217,9 @@ commit(struct index *ix)
 
 	ev_timer_clear(&ix->timer);
 	store_segments(ix);
-	run(ix, ST_TOTALS_PUT, "iiiii", (int64_t)t->messages, (int64_t)t->recipients, (int64_t)t->deferred, (int64_t)t->held,
+	index_run(ix, ST_TOTALS_PUT, "iiiii", (int64_t)t->messages, (int64_t)t->recipients, (int64_t)t->deferred, (int64_t)t->held,
 	    (int64_t)t->bytes);
-	run(ix, ST_COMMIT, "");
+	index_run(ix, ST_COMMIT, "");
 	ix->begun = false;
 }
 
@@ -251,10 +262,16 @@ check_ok(sqlite3 *db, const char *check)
 {
 	sqlite3_stmt *st;
 	bool ok = sqlite3_prepare_v2(db, check, -1, &st, NULL) == SQLITE_OK && sqlite3_step(st) == SQLITE_ROW &&
-	    strcmp(text_col(st, 0), "ok") == 0;
+	    strcmp(index_text(st, 0), "ok") == 0;
 
 	sqlite3_finalize(st);
 	return ok;
+}
+
+static bool
+large(sqlite3 *db)
+{
+	return pragma_number(db, "PRAGMA page_count") * PAGE > CHECK_BYTES;
 }
 
 static bool
@@ -265,9 +282,7 @@ ours(sqlite3 *db)
 	if (pragma_number(db, "PRAGMA application_id") != INDEX_APPLICATION ||
 	    pragma_number(db, "PRAGMA user_version") != INDEX_VERSION)
 		return false;
-	if (pragma_number(db, "PRAGMA page_count") * 4096 > CHECK_BYTES)
-		return true;
-	return check_ok(db, "PRAGMA integrity_check(1)");
+	return large(db) || check_ok(db, "PRAGMA integrity_check(1)");
 }
 
 static bool
@@ -284,10 +299,10 @@ prepare(struct index *ix)
 static int64_t
 number(struct index *ix, enum st which)
 {
-	sqlite3_stmt *st = ask(ix, which, "");
+	sqlite3_stmt *st = index_ask(ix, which, "");
 	int64_t v = -1;
 
-	if (row(ix, st)) {
+	if (index_row(ix, st)) {
 		v = sqlite3_column_int64(st, 0);
 		sqlite3_reset(st);
 	}
@@ -298,19 +313,19 @@ number(struct index *ix, enum st which)
 static bool
 load(struct index *ix)
 {
-	sqlite3_stmt *st = ask(ix, ST_SEG_ALL, "");
+	sqlite3_stmt *st = index_ask(ix, ST_SEG_ALL, "");
 	struct index_count *t = &ix->totals;
 	struct iseg *g;
 
-	while (row(ix, st)) {
+	while (index_row(ix, st)) {
 		g = iseg_get(&ix->segs, (uint32_t)sqlite3_column_int64(st, 0));
 		if (sqlite3_column_bytes(st, 1) == sizeof g->rnd)
 			memcpy(g->rnd, sqlite3_column_blob(st, 1), sizeof g->rnd);
 		g->scanned = (uint64_t)sqlite3_column_int64(st, 2);
 		g->live = (uint64_t)sqlite3_column_int64(st, 3);
 	}
-	st = ask(ix, ST_TOTALS_GET, "");
-	if (!row(ix, st))
+	st = index_ask(ix, ST_TOTALS_GET, "");
+	if (!index_row(ix, st))
 		return false;
 	t->messages = (uint64_t)sqlite3_column_int64(st, 0);
 	t->recipients = (uint64_t)sqlite3_column_int64(st, 1);
@@ -318,20 +333,30 @@ load(struct index *ix)
 	t->held = (uint64_t)sqlite3_column_int64(st, 3);
 	t->bytes = (uint64_t)sqlite3_column_int64(st, 4);
 	sqlite3_reset(st);
-	return number(ix, ST_COUNT_MSG) == (int64_t)t->messages && number(ix, ST_COUNT_RCPT) == (int64_t)t->recipients &&
-	    !ix->broken;
+	return !ix->broken && (large(ix->db) || (number(ix, ST_COUNT_MSG) == (int64_t)t->messages &&
+	    number(ix, ST_COUNT_RCPT) == (int64_t)t->recipients));
 }
 
-/* Only the size of the reserve depends on it, so a file system that cannot do it is no trouble. */
+/*
+ * The write-ahead log is bounded, and an eighth of it gets its blocks now, so that rows can go on a disk that others have
+ * filled. A file system that cannot do that is no trouble.
+ */
 static void
-reserve_wal(struct index *ix)
+bound_wal(struct index *ix)
 {
-	int fd, mb = 1024 * 1024;
+	int fd, mb = 1024 * 1024, pages = WAL_PAGES;
+	struct statvfs v;
 
-	sqlite3_file_control(ix->db, "main", SQLITE_FCNTL_CHUNK_SIZE, &mb);
+	if (statvfs(".", &v) == 0 && (uint64_t)v.f_blocks * v.f_frsize / WAL_PART / PAGE < WAL_PAGES)
+		pages = (int)((uint64_t)v.f_blocks * v.f_frsize / WAL_PART / PAGE);
+	if (pages < WAL_PAGES_MIN)
+		pages = WAL_PAGES_MIN;
+	sqlite3_wal_autocheckpoint(ix->db, pages);
+	if (pages == WAL_PAGES)
+		sqlite3_file_control(ix->db, "main", SQLITE_FCNTL_CHUNK_SIZE, &mb);
 	if ((fd = open("index.db-wal", O_WRONLY | O_CLOEXEC | O_NOFOLLOW)) == -1)
 		return;
-	if (fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, WAL_RESERVE) == -1)
+	if (fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)pages * PAGE / 8) == -1)
 		log_debug("index.db-wal cannot be made ahead: %m");
 	close(fd);
 }
@@ -398,6 +423,7 @@ index_open(void)
 
 	spool_lock();
 	iseg_init(&ix->segs);
+	ix->sweep_to = INT64_MIN;
 	ev_timer_init(&ix->timer, turn_soon, NULL);
 	if (access("index.db", F_OK) == -1) {
 		/* A write-ahead log of one that is gone is no part of a new one. */
@@ -410,7 +436,7 @@ index_open(void)
 		open_db(ix, "index.db", &damaged);
 	}
 	if (ix->db != NULL) {
-		reserve_wal(ix);
+		bound_wal(ix);
 		return ix;
 	}
 	log_error("index.db cannot be used: the index of this run is in memory");
@@ -427,425 +453,4 @@ index_close(struct index *ix)
 	ev_timer_clear(&ix->timer);
 	close_db(ix);
 	free(ix);
-}
-
-/* ---- rows go ---- */
-
-static void
-live_add(struct index *ix, uint32_t seg, int64_t n)
-{
-	struct iseg *g = iseg_get(&ix->segs, seg);
-
-	g->live = (uint64_t)((int64_t)g->live + n);
-	iseg_change(&ix->segs, g);
-}
-
-/* What a recipient in that state adds to the totals. */
-static void
-count_rcpt(struct index *ix, int64_t mark, int64_t attempts, int64_t sign)
-{
-	ix->totals.recipients += (uint64_t)sign;
-	if (mark == MARK_PENDING && attempts > 0)
-		ix->totals.deferred += (uint64_t)sign;
-	if (mark == MARK_HELD)
-		ix->totals.held += (uint64_t)sign;
-}
-
-/* The message's own row, when no recipient's is left. */
-static int
-delete_msg(struct index *ix, uint64_t id)
-{
-	sqlite3_stmt *st = ask(ix, ST_MSG_PLACE, "i", (int64_t)id);
-	uint32_t seg;
-	uint64_t size;
-
-	if (!row(ix, st))
-		return ix->broken ? -1 : 0;
-	seg = (uint32_t)sqlite3_column_int64(st, 0);
-	size = (uint64_t)sqlite3_column_int64(st, 1);
-	sqlite3_reset(st);
-	live_add(ix, seg, -1);
-	ix->totals.messages--;
-	ix->totals.bytes -= size;
-	return run(ix, ST_MSG_DEL, "i", (int64_t)id);
-}
-
-int
-index_delete(struct index *ix, uint64_t id)
-{
-	sqlite3_stmt *st;
-
-	if (begin(ix) == -1 || !row(ix, st = ask(ix, ST_RCPTS_SUM, "i", (int64_t)id)))
-		return -1;
-	ix->totals.recipients -= (uint64_t)sqlite3_column_int64(st, 0);
-	ix->totals.deferred -= (uint64_t)sqlite3_column_int64(st, 1);
-	ix->totals.held -= (uint64_t)sqlite3_column_int64(st, 2);
-	sqlite3_reset(st);
-	return run(ix, ST_RCPTS_DEL, "i", (int64_t)id) == -1 ? -1 : delete_msg(ix, id);
-}
-
-int
-index_rcpt_final(struct index *ix, uint64_t id, uint32_t n)
-{
-	sqlite3_stmt *st;
-
-	if (begin(ix) == -1)
-		return -1;
-	if (!row(ix, st = ask(ix, ST_RCPT_STATE, "ii", (int64_t)id, (int64_t)n)))
-		return ix->broken ? -1 : 0;
-	count_rcpt(ix, sqlite3_column_int64(st, 0), sqlite3_column_int64(st, 1), -1);
-	sqlite3_reset(st);
-	if (run(ix, ST_RCPT_DEL, "ii", (int64_t)id, (int64_t)n) == -1)
-		return -1;
-	if (!row(ix, st = ask(ix, ST_RCPT_ANY, "i", (int64_t)id)))
-		return ix->broken ? -1 : delete_msg(ix, id);
-	sqlite3_reset(st);
-	return 0;
-}
-
-/* ---- segments ---- */
-
-/* Rows that point to a segment that is not the one they mean. Reads every message's row; happens after losses only. */
-static int
-drop_rows(struct index *ix, uint32_t seg)
-{
-	uint64_t *ids = NULL;
-	size_t n = 0, i;
-	sqlite3_stmt *st = ask(ix, ST_SEG_MSGS, "i", (int64_t)seg);
-	int rc = 0;
-
-	while (row(ix, st)) {
-		ids = xreallocarray(ids, n + 1, sizeof *ids);
-		ids[n++] = (uint64_t)sqlite3_column_int64(st, 0);
-	}
-	if (n > 0)
-		log_warn("%zu rows of the index point into segment %08x, which is not there any more", n, seg);
-	for (i = 0; i < n && rc == 0; i++)
-		rc = index_delete(ix, ids[i]);
-	free(ids);
-	return ix->broken ? -1 : rc;
-}
-
-uint64_t
-index_scanned(struct index *ix, uint32_t seg, const uint8_t rnd[16])
-{
-	static const uint8_t unknown[16];
-	struct iseg *g = iseg_find(&ix->segs, seg);
-
-	if (g == NULL || g->gone || ix->broken)
-		return 0;
-	if (memcmp(g->rnd, rnd, sizeof g->rnd) == 0)
-		return g->scanned;
-	/* Rows came, but nobody said yet which segment it is: they may be good. */
-	if (memcmp(g->rnd, unknown, sizeof g->rnd) != 0 && g->live > 0 && begin(ix) == 0)
-		drop_rows(ix, seg);
-	g->scanned = 0;
-	return 0;
-}
-
-int
-index_segment(struct index *ix, uint32_t seg, const uint8_t rnd[16], uint64_t scanned)
-{
-	struct iseg *g;
-
-	if (begin(ix) == -1)
-		return -1;
-	g = iseg_get(&ix->segs, seg);
-	if (g->scanned == scanned && memcmp(g->rnd, rnd, sizeof g->rnd) == 0 && !g->gone)
-		return 0;
-	memcpy(g->rnd, rnd, sizeof g->rnd);
-	g->scanned = scanned;
-	g->gone = false;
-	iseg_change(&ix->segs, g);
-	return 0;
-}
-
-int
-index_segment_gone(struct index *ix, uint32_t seg)
-{
-	struct iseg *g = iseg_find(&ix->segs, seg);
-
-	if (begin(ix) == -1)
-		return -1;
-	if (g == NULL)
-		return 0;
-	if (g->live > 0 && drop_rows(ix, seg) == -1)
-		return -1;
-	g->gone = true;
-	iseg_change(&ix->segs, g);
-	return 0;
-}
-
-void
-index_live(struct index *ix, void (*cb)(void *, uint32_t, uint64_t), void *arg)
-{
-	struct iseg *g;
-
-	RB_FOREACH(g, isegs, &ix->segs.all)
-		if (!g->gone)
-			cb(arg, g->no, g->live);
-}
-
-static int
-by_number(const void *a, const void *b)
-{
-	const uint32_t *x = a, *y = b;
-
-	return *x < *y ? -1 : *x > *y;
-}
-
-int
-index_prune(struct index *ix, const uint32_t *have, size_t n)
-{
-	struct iseg *g;
-
-	if (ix->broken)
-		return -1;
-	RB_FOREACH(g, isegs, &ix->segs.all)
-		if (!g->gone && bsearch(&g->no, have, n, sizeof *have, by_number) == NULL &&
-		    index_segment_gone(ix, g->no) == -1)
-			return -1;
-	return 0;
-}
-
-/* ---- messages ---- */
-
-static int
-put_msg(struct index *ix, const struct index_msg *m)
-{
-	return run(ix, ST_MSG_PUT, "iiiitttii", (int64_t)m->id, (int64_t)m->loc.seg, (int64_t)m->loc.off, m->arrival, m->sender,
-	    m->tag, m->message_id, (int64_t)m->size, m->uid);
-}
-
-static int
-put_rcpt(struct index *ix, uint64_t id, const struct index_rcpt *r)
-{
-	count_rcpt(ix, r->mark, r->attempts, 1);
-	return run(ix, ST_RCPT_PUT, "iitttiiiiti", (int64_t)id, (int64_t)r->n, r->addr, r->domain, r->action, (int64_t)r->mark,
-	    r->due, (int64_t)r->attempts, (int64_t)r->code, r->reply, (int64_t)r->notified);
-}
-
-int
-index_put(struct index *ix, const struct index_msg *m)
-{
-	uint32_t i;
-
-	if (begin(ix) == -1 || put_msg(ix, m) == -1)
-		return -1;
-	if (sqlite3_changes(ix->db) == 0 && (index_delete(ix, m->id) == -1 || put_msg(ix, m) == -1))
-		return -1;
-	ix->totals.messages++;
-	ix->totals.bytes += m->size;
-	live_add(ix, m->loc.seg, 1);
-	for (i = 0; i < m->nrcpt; i++)
-		if (put_rcpt(ix, m->id, &m->rcpts[i]) == -1)
-			return -1;
-	return 0;
-}
-
-int
-index_rcpt(struct index *ix, uint64_t id, const struct index_rcpt *r)
-{
-	sqlite3_stmt *st;
-
-	if (begin(ix) == -1)
-		return -1;
-	if (!row(ix, st = ask(ix, ST_RCPT_STATE, "ii", (int64_t)id, (int64_t)r->n)))
-		return ix->broken ? -1 : 1;
-	count_rcpt(ix, sqlite3_column_int64(st, 0), sqlite3_column_int64(st, 1), -1);
-	sqlite3_reset(st);
-	count_rcpt(ix, r->mark, r->attempts, 1);
-	return run(ix, ST_RCPT_SET, "iiiiiiti", (int64_t)id, (int64_t)r->n, (int64_t)r->mark, r->due, (int64_t)r->attempts,
-	    (int64_t)r->code, r->reply, (int64_t)r->notified);
-}
-
-/* ---- reading ---- */
-
-/* Strings of one message lie behind each other; until it is complete, pointers to them are offsets. */
-struct whole {
-	struct index_msg msg;		/* what the caller sees; first */
-	struct buf	 text;
-};
-
-static const char *
-keep_text(struct buf *b, const char *s)
-{
-	size_t at = b->len;
-
-	buf_add(b, s, strlen(s) + 1);
-	return (const char *)(uintptr_t)at;
-}
-
-static void
-settle(const struct whole *w, const char **s)
-{
-	*s = (const char *)w->text.base + (uintptr_t)*s;
-}
-
-static struct whole *
-read_msg(sqlite3_stmt *st)
-{
-	struct whole *w = xcalloc(1, sizeof *w);
-	struct index_msg *m = &w->msg;
-
-	m->id = (uint64_t)sqlite3_column_int64(st, 0);
-	m->loc.seg = (uint32_t)sqlite3_column_int64(st, 1);
-	m->loc.off = (uint64_t)sqlite3_column_int64(st, 2);
-	m->arrival = sqlite3_column_int64(st, 3);
-	m->sender = keep_text(&w->text, text_col(st, 4));
-	m->tag = keep_text(&w->text, text_col(st, 5));
-	m->message_id = keep_text(&w->text, text_col(st, 6));
-	m->size = (uint64_t)sqlite3_column_int64(st, 7);
-	m->uid = sqlite3_column_int64(st, 8);
-	return w;
-}
-
-static void
-read_rcpt(struct whole *w, sqlite3_stmt *st, struct index_rcpt *r)
-{
-	r->n = (uint32_t)sqlite3_column_int64(st, 0);
-	r->addr = keep_text(&w->text, text_col(st, 1));
-	r->domain = keep_text(&w->text, text_col(st, 2));
-	r->action = keep_text(&w->text, text_col(st, 3));
-	r->mark = sqlite3_column_int64(st, 4) == MARK_HELD ? MARK_HELD : MARK_PENDING;
-	r->due = sqlite3_column_int64(st, 5);
-	r->attempts = (uint32_t)sqlite3_column_int64(st, 6);
-	r->code = (unsigned)sqlite3_column_int64(st, 7);
-	r->reply = keep_text(&w->text, text_col(st, 8));
-	r->notified = sqlite3_column_int64(st, 9) != 0;
-}
-
-static struct index_msg *
-read_rcpts(struct index *ix, struct whole *w)
-{
-	struct index_msg *m = &w->msg;
-	sqlite3_stmt *st = ask(ix, ST_RCPTS, "i", (int64_t)m->id);
-	uint32_t cap = 0, i;
-
-	while (row(ix, st)) {
-		if (m->nrcpt == cap) {
-			cap = cap > 0 ? cap * 2 : 4;
-			m->rcpts = xreallocarray(m->rcpts, cap, sizeof *m->rcpts);
-		}
-		read_rcpt(w, st, &m->rcpts[m->nrcpt++]);
-	}
-	settle(w, &m->sender);
-	settle(w, &m->tag);
-	settle(w, &m->message_id);
-	for (i = 0; i < m->nrcpt; i++) {
-		settle(w, &m->rcpts[i].addr);
-		settle(w, &m->rcpts[i].domain);
-		settle(w, &m->rcpts[i].action);
-		settle(w, &m->rcpts[i].reply);
-	}
-	return m;
-}
-
-struct index_msg *
-index_get(struct index *ix, uint64_t id)
-{
-	sqlite3_stmt *st = ask(ix, ST_MSG_GET, "i", (int64_t)id);
-	struct whole *w;
-
-	if (!row(ix, st))
-		return NULL;
-	w = read_msg(st);
-	sqlite3_reset(st);
-	return read_rcpts(ix, w);
-}
-
-bool
-index_has(struct index *ix, uint64_t id, struct loc loc)
-{
-	sqlite3_stmt *st = ask(ix, ST_MSG_PLACE, "i", (int64_t)id);
-	bool has;
-
-	if (!row(ix, st))
-		return false;
-	has = sqlite3_column_int64(st, 0) == (int64_t)loc.seg && sqlite3_column_int64(st, 2) == (int64_t)loc.off;
-	sqlite3_reset(st);
-	return has;
-}
-
-void
-index_msg_free(struct index_msg *m)
-{
-	struct whole *w = (struct whole *)m;
-
-	if (m == NULL)
-		return;
-	free(m->rcpts);
-	buf_free(&w->text);
-	free(w);
-}
-
-size_t
-index_list(struct index *ix, uint64_t after, int64_t uid, struct index_msg **out, size_t max)
-{
-	sqlite3_stmt *st = uid < 0 ? ask(ix, ST_MSG_LIST, "ii", (int64_t)after, (int64_t)max) :
-	    ask(ix, ST_MSG_LIST_UID, "iii", (int64_t)after, (int64_t)max, uid);
-	size_t n = 0, i;
-
-	while (n < max && row(ix, st))
-		out[n++] = &read_msg(st)->msg;
-	if (st != NULL)
-		sqlite3_reset(st);
-	for (i = 0; i < n; i++)
-		read_rcpts(ix, (struct whole *)out[i]);
-	return n;
-}
-
-/* ---- scheduling ---- */
-
-size_t
-index_due(struct index *ix, int64_t by, struct index_due after, struct index_due *out, size_t max)
-{
-	sqlite3_stmt *st = ask(ix, ST_DUE, "iiii", by, after.due, (int64_t)after.id, (int64_t)max);
-	size_t n = 0;
-
-	while (n < max && row(ix, st)) {
-		out[n].due = sqlite3_column_int64(st, 0);
-		out[n].id = (uint64_t)sqlite3_column_int64(st, 1);
-		out[n].loc.seg = (uint32_t)sqlite3_column_int64(st, 2);
-		out[n++].loc.off = (uint64_t)sqlite3_column_int64(st, 3);
-	}
-	if (st != NULL)
-		sqlite3_reset(st);
-	return n;
-}
-
-int64_t
-index_next_due(struct index *ix)
-{
-	sqlite3_stmt *st = ask(ix, ST_NEXT_DUE, "");
-	int64_t due = INT64_MAX;
-
-	if (row(ix, st)) {
-		due = sqlite3_column_int64(st, 0);
-		sqlite3_reset(st);
-	}
-	return due;
-}
-
-uint64_t
-index_retry(struct index *ix, uint64_t id)
-{
-	sqlite3_stmt *st;
-	uint64_t n = 0;
-
-	if (begin(ix) == -1)
-		return 0;
-	if (id != 0)
-		return run(ix, ST_RETRY_ONE, "i", (int64_t)id) == 0 && sqlite3_changes(ix->db) > 0;
-	if (row(ix, st = ask(ix, ST_RETRY_COUNT, ""))) {
-		n = (uint64_t)sqlite3_column_int64(st, 0);
-		sqlite3_reset(st);
-	}
-	return run(ix, ST_RETRY_ALL, "") == 0 ? n : 0;
-}
-
-void
-index_counts(struct index *ix, struct index_count *c)
-{
-	*c = ix->totals;
 }

@@ -63,7 +63,7 @@ bool	 index_has(struct index *, uint64_t id, struct loc);
 struct index_due { int64_t due; uint64_t id; struct loc loc; };
 size_t	 index_due(struct index *, int64_t by, struct index_due after, struct index_due *out, size_t max);
 int64_t	 index_next_due(struct index *);		/* wall ms, INT64_MAX: none */
-/* retry: make due now (0): one message (id) or all (0). -> messages touched */
+/* retry: make due now: one message (id) or all (0). -> messages touched. All: index_due hands them out, as due by its `by`, behind what is due. */
 uint64_t index_retry(struct index *, uint64_t id);
 
 /* control */

@@ -2,7 +2,8 @@
  * index_sql: the text of every statement on index.db, in one table; index.c alone includes it. Values are bound, never
  * written into a text.
  *
- * rcpt_due is what the scheduler walks: pending recipients by time. Marks are characters: 112 is 'p', 104 is 'h'.
+ * rcpt_due is what the scheduler walks: pending recipients by time. Marks are characters: 112 is 'p', 104 is 'h'. An index costs
+ * a random page for each row that is put, so there is none without a question that needs it.
  */
 #ifndef INDEX_SQL_H
 #define INDEX_SQL_H
@@ -13,7 +14,7 @@
 /* Before the first table is made, and at each start. */
 static const char index_pragmas[] =
 	"PRAGMA locking_mode=EXCLUSIVE; PRAGMA page_size=4096; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
-	"PRAGMA mmap_size=0; PRAGMA temp_store=MEMORY; PRAGMA wal_autocheckpoint=2000; PRAGMA cache_size=-16384;"
+	"PRAGMA mmap_size=0; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-32768;"
 	"PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON;";
 
 static const char index_schema[] =
@@ -21,13 +22,11 @@ static const char index_schema[] =
 	"CREATE TABLE segment(seg INTEGER PRIMARY KEY, rnd BLOB NOT NULL, scanned INTEGER NOT NULL, live INTEGER NOT NULL);"
 	"CREATE TABLE msg(id INTEGER PRIMARY KEY, seg INTEGER NOT NULL, off INTEGER NOT NULL, arrival INTEGER NOT NULL,"
 	" sender TEXT NOT NULL, tag TEXT NOT NULL, message_id TEXT NOT NULL, size INTEGER NOT NULL, uid INTEGER NOT NULL);"
-	"CREATE INDEX msg_sender ON msg(sender);"
 	"CREATE INDEX msg_uid ON msg(uid) WHERE uid >= 0;"
 	"CREATE TABLE rcpt(id INTEGER NOT NULL, n INTEGER NOT NULL, addr TEXT NOT NULL, domain TEXT NOT NULL,"
 	" action TEXT NOT NULL, mark INTEGER NOT NULL, due INTEGER NOT NULL, attempts INTEGER NOT NULL, code INTEGER NOT NULL,"
 	" reply TEXT NOT NULL, notified INTEGER NOT NULL, PRIMARY KEY(id, n)) WITHOUT ROWID;"
 	"CREATE INDEX rcpt_due ON rcpt(due, id) WHERE mark = 112;"
-	"CREATE INDEX rcpt_domain ON rcpt(domain);"
 	"CREATE TABLE totals(one INTEGER PRIMARY KEY, messages INTEGER, recipients INTEGER, deferred INTEGER, held INTEGER,"
 	" bytes INTEGER);"
 	"INSERT INTO totals VALUES(1, 0, 0, 0, 0, 0);"
@@ -66,8 +65,7 @@ static const char index_schema[] =
 	S(DUE,		"SELECT r.due, r.id, m.seg, m.off FROM (SELECT DISTINCT due, id FROM rcpt WHERE mark = 112 AND due <= ?1" \
 			" AND (due, id) > (?2, ?3) ORDER BY due, id LIMIT ?4) r CROSS JOIN msg m ON m.id = r.id") \
 	S(NEXT_DUE,	"SELECT due FROM rcpt WHERE mark = 112 ORDER BY due LIMIT 1") \
-	S(RETRY_ONE,	"UPDATE rcpt SET due = 0 WHERE id = ? AND mark = 112") \
-	S(RETRY_COUNT,	"SELECT count(DISTINCT id) FROM rcpt WHERE mark = 112") \
-	S(RETRY_ALL,	"UPDATE rcpt SET due = 0 WHERE mark = 112 AND due > 0")
+	S(LAST_DUE,	"SELECT due FROM rcpt WHERE mark = 112 ORDER BY due DESC LIMIT 1") \
+	S(RETRY_ONE,	"UPDATE rcpt SET due = 0 WHERE id = ? AND mark = 112")
 
 #endif

@@ -189,6 +189,8 @@ check_begin(struct tx *tx, const struct p_env *env)
 		fail(tx, 451, "4.3.0", "internal error, try again later");
 	} else if (index_broken(in.index)) {
 		fail(tx, 451, "4.3.0", "the queue is being repaired, try again later");
+	} else if (env->rcpts_n > child_conf()->limit[LIM_RECIPIENTS]) {
+		fail(tx, 452, "4.5.3", "too many recipients");
 	} else if (tx->listener->n > OPEN_MAX) {
 		fail(tx, 451, "4.3.2", "too many messages at once, try again later");
 	}

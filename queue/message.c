@@ -11,7 +11,8 @@
 #include "message.h"
 #include "xmalloc.h"
 
-#define CHUNK	2000		/* holds a usual message with its first recipients */
+#define CHUNK		2000		/* holds a usual message with its first recipients */
+#define SPARE_MAX	512
 
 struct arena_chunk {
 	struct arena_chunk	*next;
@@ -19,16 +20,39 @@ struct arena_chunk {
 	uint64_t		 data[];
 };
 
+/* Chunks of the usual size, to be used again. */
+static struct {
+	struct arena_chunk	*first;
+	unsigned		 n;
+} spare;
+
 static struct arena_chunk *
 chunk_new(size_t need)
 {
 	size_t size = need > CHUNK ? need : CHUNK;
-	struct arena_chunk *c = xmalloc(sizeof(*c) + size);
+	struct arena_chunk *c = spare.first;
 
+	if (size == CHUNK && c != NULL) {
+		spare.first = c->next;
+		spare.n--;
+	} else
+		c = xmalloc(sizeof(*c) + size);
 	c->next = NULL;
 	c->used = 0;
 	c->size = size;
 	return c;
+}
+
+static void
+chunk_free(struct arena_chunk *c)
+{
+	if (c->size != CHUNK || spare.n >= SPARE_MAX) {
+		free(c);
+		return;
+	}
+	c->next = spare.first;
+	spare.first = c;
+	spare.n++;
 }
 
 static void *
@@ -154,7 +178,7 @@ message_free(struct message *m)
 		return;
 	for (c = m->mem; c != NULL; c = next) {
 		next = c->next;
-		free(c);
+		chunk_free(c);
 	}
 }
 

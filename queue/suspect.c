@@ -67,7 +67,8 @@ accuse(struct message *m)
 		return;
 	}
 	m->suspect = level == 0 ? 1 : 2;
-	log_warn("%s: was in flight when deliver crashed; tried %s", qid_text(m->id).s, level == 0 ? "one at a time" : "alone");
+	if (level > 0)
+		log_warn("%s: was in flight when deliver crashed again; tried alone", qid_text(m->id).s);
 	TAILQ_INSERT_TAIL(&su.suspects, m, suspect_link);
 }
 
@@ -75,11 +76,14 @@ static void
 accuse_lost(void)
 {
 	struct message *m;
+	unsigned n = 0;
 
 	while ((m = TAILQ_FIRST(&su.lost)) != NULL) {
 		unlose(m);
 		accuse(m);
+		n++;
 	}
+	log_warn("deliver crashed with %u messages in flight: they are tried again one at a time", n);
 }
 
 void

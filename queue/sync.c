@@ -4,6 +4,7 @@
  */
 #include <sys/eventfd.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -49,6 +50,10 @@ helper(void *arg)
 		if (y->stop)
 			break;
 		mtx_unlock(&y->lock);
+		/* Several files: their blocks are on the way together before the first is waited for. */
+		for (i = 0; y->n > 1 && i < y->n; i++)
+			if (!y->items[i].dir)
+				sync_file_range(y->items[i].fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 		for (i = 0; i < y->n; i++)
 			sync_one(&y->items[i]);
 		mtx_lock(&y->lock);

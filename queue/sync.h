@@ -1,5 +1,5 @@
 /*
- * sync: the one helper thread, which calls fdatasync (files) and fsync (directories) and does nothing else.
+ * sync: the one helper thread: it brings files (fdatasync) and directories (fsync) to the disk and does nothing else.
  *
  * Used by commit.c, one job at a time: sync_start, then the eventfd becomes readable, then sync_finished says true once.
  * The items belong to the thread from sync_start to that moment.

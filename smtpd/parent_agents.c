@@ -8,12 +8,12 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <errno.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "account.h"
 #include "log.h"
 #include "parent.h"
 #include "xmalloc.h"
@@ -91,13 +91,24 @@ refuse(struct edge *deliver, uint32_t id, const char *why)
 	send_NO_AGENT(deliver, id, &(struct p_text){ why }, -1);
 }
 
-/* Which account the action's mail is delivered as; NULL if there is none. */
+/*
+ * Which account the action's mail is delivered as; NULL if there is none (or it cannot be known now: deliver tries again either
+ * way). Not run by root there is one only: the caller's, which may have no name.
+ */
 static const struct passwd *
 whose(const struct parent *p, const struct conf_action *a, const char *account)
 {
-	const char *name = p->conf->me != NULL ? p->conf->me : a->user != NULL ? a->user : account;
+	static struct passwd me;
+	const struct passwd *pw;
+	char *home;
 
-	return getpwnam(name);
+	if (p->conf->me == NULL)
+		return account_get(a->user != NULL ? a->user : account, &pw) == 1 ? pw : NULL;
+	if ((pw = getpwuid(geteuid())) != NULL)
+		return pw;
+	home = getenv("HOME");
+	me = (struct passwd){ .pw_name = p->conf->me, .pw_uid = geteuid(), .pw_gid = getegid(), .pw_dir = home != NULL ? home : "/" };
+	return &me;
 }
 
 /* Starts it, with sv[1] as its edge to us. False: reason logged. */

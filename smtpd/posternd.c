@@ -218,7 +218,6 @@ main(int argc, char **argv)
 	struct parent *p = &parent;
 	bool check;
 
-	setproctitle_init(argc, argv, environ);
 	log_init("master");
 	p->root = geteuid() == 0;
 	check = options(p, argc, argv);

@@ -142,7 +142,7 @@ session_log(struct session *s)
 void
 session_named(struct session *s, const char *name)
 {
-	if (s->name != NULL || s->logged)
+	if (s->name != NULL)
 		return;
 	s->name = xstrdup(name);
 	session_log(s);

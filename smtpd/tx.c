@@ -456,7 +456,7 @@ tx_gone(struct session *s)
 	if (was == WAIT_ID) {
 		s->tx->asked_id = true;
 		s->then(s);
-	} else if (was == WAIT_DONE || s->tx->begun) {
+	} else if (s->tx->id != 0) {	/* which means nothing to the next queue */
 		forget(s->tx);
 		tx_fail(s, 451, "4.3.0", "the mail queue is not available, try again later");
 		if (was == WAIT_DONE)

@@ -148,7 +148,7 @@ class Program:
         fd = theirs.fileno()
         # Descriptor 3 is the edge to the parent, whatever number it has here.
         self.process = subprocess.Popen(
-            ["/bin/sh", "-c", 'exec "$0" "$@" 3<&%d' % fd + (" %d<&-" % fd if fd != 3 else ""),
+            ["/bin/bash", "-c", 'exec "$0" "$@" 3<&%d' % fd + (" %d<&-" % fd if fd != 3 else ""),
              os.path.join(B, "bin/postern-" + name), *[str(i) for i in ids], directory],
             stdin=subprocess.DEVNULL, pass_fds=[fd], env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"})
         theirs.close()

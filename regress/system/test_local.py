@@ -43,7 +43,7 @@ def test_empty_and_odd():
 def test_names():
     """Recipients cannot leave their place: /, dots and the rest are written %XX."""
     with Postern(LOCAL) as p, p.smtp() as s:
-        names = ["Upper", "plus+tag", '"../../escape"', '"..."', "a%b", "a/b", '"with space"', "$(id)", "-froot", "postmaster"]
+        names = ["Upper", "plus+tag", '"../../escape"', '"..."', "a%b", "a/b", '"with space"', '"$(id)"', "-froot", "postmaster"]
         for name in names:
             assert s.mail("a@b.test", name + "@example.test", b"x: y\r\n\r\n" + name.encode() + b"\r\n").startswith("250"), name
         p.wait_empty()

@@ -1,10 +1,14 @@
 /* test_index: rows, counts, due order, what survives which end, damage.
-   links: queue/index.c queue/index_seg.c queue/lock.c */
+   links: queue/index.c queue/index_rows.c queue/index_read.c queue/index_seg.c queue/lock.c */
 #include "index.h"
 #include "test.h"
 #include "spoolkit.h"
 
+#define BIG	30000
+
 static const uint8_t rnd1[16] = "segment one....", rnd2[16] = "segment two....";
+
+static const char *reply = "";
 
 static void
 put(struct index *ix, uint64_t id, uint32_t seg, uint32_t nrcpt, int64_t due)
@@ -16,7 +20,7 @@ put(struct index *ix, uint64_t id, uint32_t seg, uint32_t nrcpt, int64_t due)
 
 	for (i = 0; i < nrcpt; i++)
 		r[i] = (struct index_rcpt){ .n = i, .addr = "r@example.org", .domain = "example.org", .action = "out",
-		    .mark = MARK_PENDING, .due = due + i, .reply = "" };
+		    .mark = MARK_PENDING, .due = due + i, .reply = reply };
 	TEST_INT(index_put(ix, &m), 0);
 }
 
@@ -82,8 +86,19 @@ due(struct index *ix)
 	TEST_INT(index_retry(ix, 1), 1);
 	TEST_INT(index_retry(ix, 77), 0);
 	TEST_INT(index_due(ix, 0, from, d, 8), 2);
-	TEST_INT(index_retry(ix, 0), 3);
-	TEST_INT(index_due(ix, 0, from, d, 8), 3);
+	/* All of them: each once, as if due, however far the cursor has come. */
+	put(ix, 4, 2, 2, 5000);
+	TEST_INT(index_retry(ix, 0), 4);
+	TEST_INT(index_next_due(ix), 0);
+	TEST_INT(index_due(ix, 0, from, d, 2), 2);
+	TEST_INT(index_due(ix, 0, d[1], d, 2), 2);
+	TEST(d[0].id == 3 && d[1].id == 2 && d[0].due == 0 && d[1].due == 0);
+	TEST_INT(index_due(ix, 0, d[1], d, 8), 3);
+	TEST(d[0].id == 3 && d[1].id == 4 && d[2].id == 4);
+	TEST_INT(index_due(ix, 0, d[2], d, 8), 0);
+	TEST_INT(index_due(ix, 6000, from, d, 8), 4);
+	TEST(d[0].due == 0 && d[3].due == 0);
+	TEST_INT(index_delete(ix, 4), 0);
 }
 
 static void
@@ -222,16 +237,20 @@ running(void)
 {
 	struct index *ix;
 	struct index_msg *m;
+	char text[2000] = "";
 	uint64_t i;
 
 	kit_shell("rm -rf index.db*");
 	ix = index_open();
-	for (i = 1; i < 60000; i++)
+	memset(text, 'x', sizeof text - 1);	/* more than the cache holds */
+	reply = text;
+	for (i = 1; i < BIG; i++)
 		put(ix, i, 1, 1, (int64_t)i);
+	reply = "";
 	index_close(ix);
 	ix = index_open();
-	kit_shell("dd if=/dev/urandom of=index.db bs=4096 seek=1 count=3500 conv=notrunc status=none");
-	for (i = 1; i < 60000; i++) {
+	kit_shell("dd if=/dev/urandom of=index.db bs=4096 seek=1 count=7000 conv=notrunc status=none");
+	for (i = 1; i < BIG; i++) {
 		m = index_get(ix, i);
 		index_msg_free(m);
 	}

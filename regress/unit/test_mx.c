@@ -56,7 +56,7 @@ static void
 test_add(void)
 {
 	static const char *const bad[] = { "0.0.0.0", "0.1.2.3", "255.255.255.255", "224.0.0.1", "::", "ff02::1", "::ffff:127.0.0.1",
-	    "::127.0.0.1", "", "1.2.3", "host.test", "1.2.3.4 ", "fe80::1%lo" };
+	    "::127.0.0.1", " ", "1.2.3", "host.test", "1.2.3.4 ", "fe80::1%lo" };
 	static const char *const good[] = { "127.0.0.1", "192.0.2.255", "::1", "2001:db8::2" };
 	struct mx_set s = { NULL, 0 };
 	size_t i;
@@ -88,7 +88,7 @@ test_sort(void)
 static void
 test_prune(void)
 {
-	static char a[] = "a.test", b[] = "b.test", none[] = "none";
+	static char a[] = "a.test", b[] = "b.test", me[] = "me.test", none[] = "none";
 	struct mx_set s = three();
 
 	TEST_INT(mx_prune(&s, named_me, none), MX_FINE);
@@ -97,6 +97,14 @@ test_prune(void)
 	TEST_STR(text(&s), "10 a.test[2001:db8::1]:25, 10 a.test[192.0.2.1]:25");
 	TEST_INT(mx_prune(&s, named_me, a), MX_LOOP);
 	TEST_INT(mx_prune(&s, named_me, a), MX_NOWHERE);
+	mx_free(&s);
+
+	s = three();			/* our name counts though its address is not known; another such host is of no use */
+	mx_add(&s, 15, "me.test", "", 25);
+	mx_add(&s, 1, "lost.test", "", 25);
+	mx_sort(&s);
+	TEST_INT(mx_prune(&s, named_me, me), MX_FINE);
+	TEST_STR(text(&s), "10 a.test[2001:db8::1]:25, 10 a.test[192.0.2.1]:25");
 	mx_free(&s);
 }
 

@@ -7,8 +7,8 @@
 #include "spoolkit.h"
 
 #define N	24
-#define OWN	20		/* the message that has a segment of its own */
-#define ROUNDS	120
+#define OWN	21		/* the message that has a segment of its own */
+#define ROUNDS	40
 
 static struct kit_msg *msg;	/* shared with the child that writes them */
 static uint64_t end_of[N];	/* of each record */

@@ -292,6 +292,40 @@ test_postponed(void)
 	free(j);
 }
 
+/* The postponed ones are in the next transaction already while this one's end is awaited. */
+static void
+test_postponed_prefetched(void)
+{
+	struct verdict v = verdict(OUT_DEFER, "4.4.2", "lost");
+	struct tx t, next;
+	int how;
+
+	for (how = 0; how < 4; how++) {
+		struct job *j = job(two);
+
+		tx_begin(&t, &pipe_, j, false, true);
+		send_all(&t, &pipe_);
+		answer(&t, &pipe_, 250, "");
+		answer(&t, &pipe_, 250, "");
+		answer(&t, &pipe_, 452, "4.5.3");
+		answer(&t, &pipe_, 354, "");
+		send_all(&t, &pipe_);
+		TEST(tx_begin(&next, &pipe_, j, false, true));
+		TEST(next.n == 1 && next.rcpt[0] == 1);
+		if (how == 0)
+			TEST_INT(answer(&t, &pipe_, 250, ""), TX_DONE);
+		else if (how == 1)
+			TEST_INT(answer(&t, &pipe_, 550, ""), TX_DONE);
+		else if (how == 2)
+			tx_lost(&t, &v);
+		else
+			TEST_INT(answer(&t, &pipe_, 421, ""), TX_CLOSING);
+		TEST(j->rcpts[1].busy && !j->rcpts[1].done);
+		TEST(!j->rcpts[0].busy && (j->rcpts[0].done || how == 3));
+		free(j);
+	}
+}
+
 static void
 test_lost(void)
 {
@@ -541,6 +575,7 @@ main(void)
 	test_bad_replies();
 	test_closing();
 	test_postponed();
+	test_postponed_prefetched();
 	test_lost();
 	test_bdat();
 	test_parameters();

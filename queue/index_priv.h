@@ -1,0 +1,44 @@
+/*
+ * index_priv: what the index's own files share; nobody else includes it.
+ *
+ * index.c has SQLite (its types are names without content elsewhere): opening, statements, the transaction. index_rows.c
+ * writes, index_read.c reads, index_seg.c keeps the segments' offsets and counts in memory.
+ */
+#ifndef INDEX_PRIV_H
+#define INDEX_PRIV_H
+
+#include "ev.h"
+#include "index.h"
+#include "index_seg.h"
+#include "index_sql.h"
+
+#define ST_ENUM(name, text)	ST_##name,
+enum st { INDEX_STATEMENTS(ST_ENUM) ST__MAX };
+
+struct sqlite3;
+struct sqlite3_stmt;
+
+struct index {
+	struct sqlite3	*db;
+	struct sqlite3_stmt *st[ST__MAX];
+	bool		 broken, memory;
+	bool		 begun;			/* a transaction is open */
+	uint64_t	 since;			/* ev_now_ms() of its beginning */
+	struct ev_timer	 timer;
+	struct index_count totals;
+	struct iseg_table segs;
+	struct index_due sweep_at;		/* "retry all" has handed out what is up to here */
+	int64_t		 sweep_to;		/* ... and ends there; INT64_MIN: none under way */
+};
+
+int	 index_begin(struct index *);		/* a transaction, if none is open */
+/* types: one letter a value: i = int64_t, t = text, r = 16 random bytes. Values are borrowed until the statement ended. */
+struct sqlite3_stmt *index_ask(struct index *, enum st, const char *types, ...);	/* NULL: broken */
+bool	 index_row(struct index *, struct sqlite3_stmt *);	/* the next row; the statement is over when there is none */
+void	 index_end(struct sqlite3_stmt *);			/* over before that */
+int	 index_run(struct index *, enum st, const char *types, ...);	/* one without rows */
+int	 index_changes(struct index *);
+int64_t	 index_int(struct sqlite3_stmt *, int column);
+const char *index_text(struct sqlite3_stmt *, int column);
+
+#endif

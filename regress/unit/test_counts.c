@@ -1,0 +1,133 @@
+/* links: smtpd/counts.c common/client_limits.c */
+/*
+ * test_counts: connections and rates of clients, summed over the listeners.
+ */
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include "client_limits.h"
+#include "counts.h"
+#include "ev.h"
+#include "test.h"
+
+static uint64_t now = 10 * 60000;
+
+uint64_t
+ev_now_ms(void)
+{
+	return now;
+}
+
+static uint64_t
+key4(const char *text)
+{
+	struct sockaddr_in sin = { .sin_family = AF_INET };
+
+	inet_pton(AF_INET, text, &sin.sin_addr);
+	return counts_key((const struct sockaddr *)&sin);
+}
+
+static uint64_t
+key6(const char *text)
+{
+	struct sockaddr_in6 six = { .sin6_family = AF_INET6 };
+
+	inet_pton(AF_INET6, text, &six.sin6_addr);
+	return counts_key((const struct sockaddr *)&six);
+}
+
+static void
+test_keys(void)
+{
+	TEST(key4("192.0.2.1") != key4("192.0.2.2"));
+	TEST(key6("2001:db8::1") == key6("2001:db8::ffff:2"));
+	TEST(key6("2001:db8::1") != key6("2001:db8:0:1::1"));
+	TEST(counts_key_uid(0) != counts_key_uid(1));
+	TEST(counts_key_uid(0) != key4("0.0.0.0"));
+}
+
+static void
+test_connections(struct limits_map *map)
+{
+	uint64_t a = key4("192.0.2.1"), b = key4("192.0.2.2");
+
+	counts_map(map, 0, 2);
+	counts_open(a, false);
+	counts_open(a, false);
+	counts_open(b, false);
+	counts_map(map, 1, 2);
+	counts_open(a, false);
+	counts_open(counts_key_uid(7), true);
+	TEST_INT(counts_total(false), 4);
+	TEST_INT(counts_total(true), 1);
+	TEST_INT(counts_client(a), 3);
+	TEST_INT(counts_client(b), 1);
+	counts_close(a, false);
+	TEST_INT(counts_client(a), 2);
+	/* The other listener died: its clients are gone. */
+	limits_clear(map, 0);
+	TEST_INT(counts_total(false), 0);
+	TEST_INT(counts_client(a), 0);
+	counts_close(counts_key_uid(7), true);
+	counts_close(counts_key_uid(7), true);
+	TEST_INT(counts_total(true), 0);
+}
+
+static void
+test_rate(struct limits_map *map)
+{
+	uint64_t a = key4("198.51.100.1");
+	unsigned i, n = 0;
+
+	counts_map(map, 0, 2);
+	for (i = 0; i < 10; i++)
+		n = counts_mail(a);
+	TEST_INT(n, 10);
+	counts_map(map, 1, 2);
+	TEST_INT(counts_mail(a), 11);
+	now += 90000;		/* half of the minute before still counts */
+	TEST_INT(counts_mail(a), 6);
+	now += 120000;
+	TEST_INT(counts_mail(a), 1);
+}
+
+/* More clients than there is room for: nobody is counted too high, and memory stays what it is. */
+static void
+test_crowd(struct limits_map *map)
+{
+	unsigned i, wrong = 0;
+
+	counts_map(map, 0, 2);
+	limits_clear(map, 0);
+	limits_clear(map, 1);
+	for (i = 0; i < 100000; i++)
+		counts_open(0x2001000000000000 + i, false);
+	for (i = 0; i < 100000; i++)
+		wrong += counts_client(0x2001000000000000 + i) > 1;
+	TEST_INT(wrong, 0);
+	TEST_INT(counts_total(false), 100000);
+	for (i = 0; i < 100000; i++)
+		counts_close(0x2001000000000000 + i, false);
+	TEST_INT(counts_total(false), 0);
+	counts_open(5, false);
+	TEST_INT(counts_client(5), 1);
+}
+
+int
+main(void)
+{
+	struct limits_map *map = calloc(1, limits_size(2));
+
+	if (map == NULL)
+		return 1;
+	TEST_INT(counts_mail(1), 0);
+	TEST_INT(counts_total(false), 0);
+	limits_clear(map, 0);
+	limits_clear(map, 1);
+	test_keys();
+	test_connections(map);
+	test_rate(map);
+	test_crowd(map);
+	free(map);
+	return test_end("counts");
+}

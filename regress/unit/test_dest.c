@@ -1,0 +1,185 @@
+/*
+ * test_dest: destinations, their windows and rests, the round.
+ * links: queue/dest.c queue/message.c queue/clock.c
+ */
+#include <stdio.h>
+#include "dest.h"
+#include "ev.h"
+#include "test.h"
+
+static int action_index = 3;
+
+static void
+policy(struct dest *d)
+{
+	d->window = 2;
+	d->index = d->action[0] == 'x' ? -1 : action_index;
+}
+
+static struct message *
+make(uint64_t id, uint32_t n)
+{
+	struct p_env env = { .id = id, .sender = "s@x" };
+	struct message *m = message_new(&env);
+	uint32_t i;
+	char addr[64];
+
+	for (i = 0; i < n; i++) {
+		struct p_env_rcpt r = { .addr = addr, .action = "a" };
+
+		snprintf(addr, sizeof(addr), "u%u@d", i);
+		message_add(m, &r, 1);
+	}
+	message_ready(m, NULL);
+	return m;
+}
+
+static void
+fill(struct dest *d, struct message *m)
+{
+	uint32_t i;
+
+	for (i = 0; i < m->env.rcpts_n; i++)
+		dest_add(d, m, i);
+}
+
+static void
+one_round(void)
+{
+	struct dest *a = dest_get("a", "One.example", 0), *b = dest_get("a", "two.example", 0);
+	struct message *m1 = make(1, 250), *m2 = make(2, 1), *m3 = make(3, 1);
+	uint32_t first, n;
+
+	TEST(a == dest_get("a", "oNE.EXAMPLE", 0));
+	TEST(a != dest_get("b", "one.example", 0));
+	fill(a, m1);
+	fill(b, m2);
+	fill(b, m3);
+	TEST_INT(m1->count[R_QUEUED], 250);
+	TEST(dest_next() == a);
+	TEST(dest_take(a, DEST_JOB, &first, &n) == m1);
+	TEST(first == 0 && n == 100 && m1->count[R_FLYING] == 100);
+	TEST(dest_next() == b);
+	TEST(dest_take(b, DEST_JOB, &first, &n) == m2 && n == 1);
+	TEST(dest_next() == a);
+	TEST(dest_take(a, DEST_JOB, &first, &n) == m1 && first == 100);
+	TEST(dest_next() == b);			/* a's window is full */
+	TEST(dest_take(b, DEST_JOB, &first, &n) == m3);
+	TEST(dest_next() == NULL);
+	dest_job_done(a);
+	TEST(dest_next() == a);
+	TEST(dest_take(a, DEST_JOB, &first, &n) == m1 && first == 200 && n == 50);
+	TEST(m1->rcpts[249].next == UINT32_MAX && m1->rcpts[199].next == UINT32_MAX);
+	TEST_INT(m1->count[R_FLYING], 250);
+	dest_job_done(a);
+	dest_job_done(a);
+	dest_job_done(b);
+	dest_job_done(b);
+	TEST(dest_next() == NULL);
+	TEST_INT(dest_count(), 0);
+	message_free(m1);
+	message_free(m2);
+	message_free(m3);
+}
+
+static void
+rests(void)
+{
+	struct dest *a = dest_get("a", "one.example", 0);
+	struct message *m1 = make(1, 2), *m2 = make(2, 1);
+	uint32_t first, n;
+
+	fill(a, m1);
+	fill(a, m2);
+	dest_rest(a, 10000);
+	TEST(dest_next() == NULL);
+	TEST_INT(dest_wake_at(), 10000);
+	dest_wake(9999);
+	TEST(dest_next() == NULL);
+	TEST(dest_evict(10000) == NULL);
+	TEST(dest_evict(9999) == m1);
+	TEST(m1->count[R_IDLE] == 2 && m1->rcpts[0].due == 10000);
+	dest_wake(10000);
+	TEST(dest_next() == a);
+	TEST(dest_take(a, 1, &first, &n) == m2);
+	dest_job_done(a);
+	dest_rest(a, 20000);
+	TEST_INT(dest_get("a", "one.example", 15000)->rest, 20000);
+	TEST_INT(dest_get("a", "one.example", 20000)->rest, 0);
+	message_free(m1);
+	message_free(m2);
+}
+
+static void
+drops(void)
+{
+	struct dest *a = dest_get("a", "one.example", 0), *b = dest_get("a", "two.example", 0);
+	struct message *m1 = make(1, 2), *m2 = make(2, 1);
+	uint32_t first, n;
+
+	dest_add(a, m1, 0);
+	dest_add(b, m1, 1);
+	fill(a, m2);
+	TEST(dest_hurry(m2) == a);
+	dest_drop(m1, 77);
+	TEST(m1->count[R_IDLE] == 2 && m1->rcpts[1].due == 77);
+	TEST_INT(dest_count(), 1);
+	TEST(dest_hurry(m1) == NULL);
+	TEST(dest_take(a, 1, &first, &n) == m2);
+	dest_job_done(a);
+	message_free(m1);
+	message_free(m2);
+}
+
+static struct message *taken_out;
+
+static void
+gone(struct message *m)
+{
+	taken_out = m;
+}
+
+static void
+generations(void)
+{
+	struct dest *x;
+	struct message *m = make(9, 3);
+	int64_t due = 5;
+
+	x = dest_get("a", "three.example", 0);
+	fill(x, m);
+	action_index = -1;
+	dest_regenerate(2, due, gone);
+	TEST(taken_out == m && m->count[R_IDLE] == 3);
+	action_index = 4;
+	dest_regenerate(3, due, gone);
+	TEST_INT(dest_get("a", "three.example", 0)->index, 4);
+	message_free(m);
+}
+
+/* Idle destinations are bounded. */
+static void
+many(void)
+{
+	char name[64];
+	int i;
+
+	for (i = 0; i < 5000; i++) {
+		snprintf(name, sizeof(name), "d%d.example", i);
+		TEST(dest_get("a", name, 0) != NULL);
+	}
+	TEST_INT(dest_count(), 0);
+}
+
+int
+main(void)
+{
+	ev_init();
+	dest_init(policy, 1);
+	one_round();
+	rests();
+	drops();
+	generations();
+	many();
+	return test_end("test_dest");
+}

@@ -1,0 +1,176 @@
+/*
+ * test_dsn: what a notice looks like, and that nothing from outside can change its shape.
+ * links: queue/dsn.c
+ */
+#include <stdlib.h>
+#include "dsn.h"
+#include "test.h"
+
+static const struct dsn_rcpt plain = { .addr = "bob@example.net", .orig = "", .orcpt = "", .action = DSN_FAILED, .status = "5.1.1",
+    .code = 550, .text = "5.1.1 No such user", .relay = "mx.example.net[192.0.2.1]:25", .when = 1795302540000 };
+
+static struct dsn
+base(const struct dsn_rcpt *r, uint32_t n)
+{
+	static const char body[] = "Subject: hi\r\nMessage-ID: <1@x>\r\n\r\nbody\r\n";
+
+	return (struct dsn){ .hostname = "mx.test", .to = "alice@test", .id = "ID2", .parent = "ID1", .boundary = "=_b", .now = 1795302540000,
+	    .arrival = 1795302500000, .sender = "alice@test", .envid = "", .message_id = "<1@x>", .size = sizeof(body) - 1,
+	    .returned = { (const uint8_t *)body, sizeof(body) - 1 }, .rcpts = r, .nrcpt = n };
+}
+
+static const char *
+written(const struct dsn *d)
+{
+	static struct buf b;
+
+	buf_reset(&b, SIZE_MAX);
+	dsn_write(&b, d);
+	return buf_str(&b);
+}
+
+static bool
+has(const char *text, const char *what)
+{
+	return strstr(text, what) != NULL;
+}
+
+static unsigned
+times(const char *text, const char *what)
+{
+	unsigned n = 0;
+
+	while ((text = strstr(text, what)) != NULL) {
+		text += strlen(what);
+		n++;
+	}
+	return n;
+}
+
+/* Every line ends with CRLF and is at most 998 octets; no CR, LF or NUL stands alone. */
+static bool
+well_formed(const char *s)
+{
+	size_t n = 0;
+
+	for (; *s != '\0'; s++) {
+		if (*s == '\r') {
+			if (s[1] != '\n' || n > 998)
+				return false;
+			s++;
+			n = 0;
+		} else if (*s == '\n')
+			return false;
+		else
+			n++;
+	}
+	return n == 0;
+}
+
+static void
+failure(void)
+{
+	struct dsn d = base(&plain, 1);
+	const char *s = written(&d);
+
+	TEST(well_formed(s));
+	TEST(has(s, "From: Mail Delivery System <MAILER-DAEMON@mx.test>\r\n"));
+	TEST(has(s, "To: <alice@test>\r\n"));
+	TEST(has(s, "Auto-Submitted: auto-replied\r\n"));
+	TEST(has(s, "Content-Type: multipart/report; report-type=delivery-status;"));
+	TEST(has(s, "Reporting-MTA: dns; mx.test\r\n"));
+	TEST(has(s, "Final-Recipient: rfc822;bob@example.net\r\n"));
+	TEST(has(s, "Action: failed\r\nStatus: 5.1.1\r\nRemote-MTA: dns; mx.example.net\r\n"));
+	TEST(has(s, "Diagnostic-Code: smtp; 550 5.1.1 No such user\r\n"));
+	TEST(has(s, "The server mx.example.net[192.0.2.1] said:\r\n      550 5.1.1 No such user\r\n"));
+	TEST(has(s, "Content-Type: message/rfc822\r\n\r\nSubject: hi\r\n"));
+	TEST(has(s, "\r\n\r\nbody\r\n\r\n--=_b--\r\n"));
+	TEST(!has(s, "Original-Recipient") && !has(s, "Original-Envelope-Id"));
+	TEST_INT(times(s, "\r\n--=_b"), 4);
+}
+
+static void
+parameters(void)
+{
+	struct dsn_rcpt r = plain;
+	struct dsn d = base(&r, 1);
+	const char *s;
+
+	r.orcpt = "rfc822;b+2Bc@example.org";
+	d.envid = "QQ+2B1";
+	d.headers_only = true;
+	s = written(&d);
+	TEST(has(s, "Original-Recipient: rfc822;b+c@example.org\r\n"));
+	TEST(has(s, "Original-Envelope-Id: QQ+1\r\n"));
+	TEST(has(s, "Content-Type: text/rfc822-headers\r\n"));
+	TEST(!has(s, "body\r\n"));
+	r.action = DSN_RELAYED;
+	r.relay = "maildir";
+	s = written(&d);
+	TEST(has(s, "Action: relayed\r\n"));
+	TEST(!has(s, "Remote-MTA") && !has(s, "Diagnostic-Code"));
+	d.postmaster = true;
+	TEST(has(written(&d), "Subject: Postmaster: "));
+}
+
+/* Replies and addresses with line ends, boundaries, controls and endless length. */
+static void
+hostile(void)
+{
+	static const char *const bad[] = {
+		"x\r\nAction: delivered\r\n", "x\r\n\r\n--=_b--\r\n", "\n.\nMAIL FROM:<>\n", "\x01\x02\x1b[2J", "\xff\xfe\x80", "--=_b", ""
+	};
+	static char huge[20000];
+	struct dsn_rcpt r;
+	struct dsn d = base(&r, 1);
+	const char *s;
+	size_t i;
+
+	memset(huge, 'w', sizeof(huge) - 1);
+	for (i = 0; i <= sizeof(bad) / sizeof(bad[0]); i++) {
+		const char *t = i < sizeof(bad) / sizeof(bad[0]) ? bad[i] : huge;
+
+		r = plain;
+		r.addr = r.orig = r.orcpt = r.text = r.relay = t;
+		d.envid = d.message_id = d.to = t;
+		s = written(&d);
+		TEST(well_formed(s));
+		TEST_INT(times(s, "\r\n--=_b"), 4);
+		TEST_INT(times(s, "\r\nAction: "), 1);
+		TEST(strlen(s) < 20000);
+	}
+}
+
+static void
+headers(void)
+{
+	static const struct { const char *text; size_t n; } v[] = {
+		{ "A: b\r\n\r\nbody", 8 }, { "A: b\r\nC: d\r\n", 12 }, { "A: b\r\nC: half", 6 }, { "", 0 }, { "\r\nbody", 2 }, { "no line", 0 },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(v) / sizeof(v[0]); i++)
+		TEST_INT(dsn_header_len((struct blob){ (const uint8_t *)v[i].text, strlen(v[i].text) }), v[i].n);
+}
+
+static void
+dates(void)
+{
+	char s[64];
+
+	dsn_date(s, sizeof(s), 1795302540761);
+	TEST_STR(s, "Sat, 21 Nov 2026 23:09:00 +0000");
+	dsn_date(s, sizeof(s), 0);
+	TEST_STR(s, "Thu, 01 Jan 1970 00:00:00 +0000");
+}
+
+int
+main(void)
+{
+	failure();
+	parameters();
+	hostile();
+	headers();
+	dates();
+	return test_end("test_dsn");
+}
