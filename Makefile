@@ -51,7 +51,7 @@ DEFS	= -DPOSTERN_VERSION='"$(VERSION)"' -DPOSTERN_LIBEXEC='"$(LIBEXEC)"' -DPOSTE
 SAY	= $(if $(V),,@echo '  $(1)  $(2)';)
 COMPILE	= $(CC) -std=gnu11 $(CPPFLAGS) $(DEFS) $(WARN) $(CFLAGS) $(HARDEN) -MMD -MP
 LINK	= $(CC) $(CFLAGS) $(HARDEN) $(LDFLAGS) $(LDHARDEN)
-LIBS	= $(call PKG,--libs libbsd-overlay libbsd-ctor libevent_core) $(if $(wildcard common/sandbox.c),-lseccomp)
+LIBS	= $(call PKG,--libs libbsd-overlay libbsd-ctor libevent_core) -lseccomp
 
 # ---- which source belongs to which program ----
 PROGRAMS = posternd postern-listener postern-lookup postern-resolver postern-queue postern-deliver postern-agent \
@@ -70,19 +70,7 @@ postern-queue_LIBS	= -lsqlite3
 postern-resolver_LIBS	= -lunbound
 
 obj	= $(patsubst %.c,$(B)/obj/%.o,$(1))
-# During construction a program whose main is not there yet is left out.
-main-posternd = smtpd/posternd.c
-main-postern-listener = smtpd/listener.c
-main-postern-resolver = lookup/resolver.c
-main-postern-lookup = lookup/lookup.c
-main-postern-agent = deliver/agent.c
-main-postern-deliver = deliver/main.c
-main-postern-queue = queue/main.c
-main-sendmail = ctl/sendmail.c
-main-posternctl = ctl/posternctl.c
-HERE	:= $(foreach p,$(PROGRAMS),$(if $(wildcard $(main-$(p))),$(p)))
-
-all: $(HERE:%=$(B)/bin/%) $(if $(filter sendmail,$(HERE)),$(B)/bin/mailq $(B)/bin/newaliases)
+all: $(PROGRAMS:%=$(B)/bin/%) $(B)/bin/mailq $(B)/bin/newaliases
 
 $(B)/libcommon.a: $(call obj,$(wildcard common/*.c))
 	@rm -f $@

@@ -267,7 +267,8 @@ conn_next(struct conn *c, const struct verdict *v, const char *why)
 	if (why != NULL && c->host->ready > 0)
 		dest_full(c->dest);
 	else if (why != NULL) {
-		log_as("smtp", LOG_LV_INFO, "%s", why);
+		if (host_rest(c->host) == 0)		/* once per rest */
+			log_as("smtp", LOG_LV_INFO, "%s", why);
 		host_failed(c->host, why, c->dest->rest_most);
 	}
 	hang_up(c, false);

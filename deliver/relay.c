@@ -255,9 +255,9 @@ end_stale(struct conn *c, struct tx *t)
 	if (!c->was_idle)
 		host_takes(c->host, c->messages);
 	t->job->stale++;
-	give_back(c, t);
-	if (c->carried != NULL)
+	if (c->carried != NULL && c->carried != t->job)
 		dest_return(c->dest, c->carried);
+	give_back(c, t);
 	c->carried = NULL;
 	conn_free(c);
 }

@@ -5,7 +5,6 @@
  *
  * Called through cmd's table, in ST_HELO alone. What is not accepted leaves no transaction behind.
  */
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 

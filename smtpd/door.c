@@ -277,7 +277,6 @@ door_release(struct door *door)
 	free(door->hostname);
 	free(door->tag);
 	free(door->banner);
-	free(door->text);
 	free(door);
 }
 
@@ -290,7 +289,6 @@ door_open(int fd, const struct conf_listen *l)
 	door->hostname = xstrdup(l->hostname != NULL ? l->hostname : child_conf()->hostname);
 	door->tag = xstrdup(l->tag != NULL ? l->tag : "");
 	door->banner = l->banner != NULL ? xstrdup(l->banner) : NULL;
-	door->text = xstrdup(l->text);
 	door->normalise = l->normalise;
 	door->socket = l->sa.ss_family == AF_UNIX;
 	(void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);

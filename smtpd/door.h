@@ -18,7 +18,7 @@ struct session;
 struct door {
 	struct ev_fd	 ev;		/* fd -1: closed, some sessions are left */
 	unsigned	 refs;
-	char		*hostname, *tag, *banner, *text;	/* tag "" if none, banner may be NULL */
+	char		*hostname, *tag, *banner;	/* tag "" if none, banner may be NULL */
 	bool		 normalise, socket;
 };
 

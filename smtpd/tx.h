@@ -23,7 +23,6 @@ struct tx {
 	uint64_t	 id;			/* 0: none yet */
 	bool		 asked_id;		/* and waited once */
 	bool		 begun;			/* the queue knows of it */
-	bool		 counted;		/* it is a message: DATA or BDAT was begun */
 
 	struct addr	 sender;
 	uint64_t	 size;			/* as declared; 0: not */
@@ -42,7 +41,7 @@ struct tx {
 	const char	*text;
 };
 
-struct tx *tx_new(struct session *);		/* the session's, or fills in its fields before it is */
+struct tx *tx_new(struct session *);		/* not the session's yet */
 void	 tx_free(struct tx *);
 void	 tx_end(struct session *);		/* aborts what the queue has of it; the session may have none */
 bool	 tx_has(const struct tx *, const char *addr);

@@ -1,8 +1,12 @@
 """Mail that leaves: by smarthost, with what the other side has and says; retries, bounces."""
 import email
 import email.policy
+import os
+import re
+import shutil
+import subprocess
 
-from lib import LOCAL, Liar, Postern, Sink, body_of
+from lib import LOCAL, ROOT, Liar, Postern, Sink, Skip, body_of, free_port
 
 RELAY = LOCAL + """action out relay via smtp://127.0.0.1:$sink
 match from local for any action out
@@ -42,6 +46,27 @@ def test_large():
         text = TEXT + b"".join(b"%06d .................................................\r\n" % n for n in range(60000))
         send(p, "x@far.test", text)
         assert body_of(sink.wait(1, 30)[0].content) == text
+
+
+def test_smtp_sink():
+    """Postfix's own sink, if it is on this machine (as a program, or in a root of its own)."""
+    peers = os.environ.get("PEERS", os.path.expanduser("~/.cache/mail-peers")) + "/postfix"
+    port = free_port()
+    if shutil.which("smtp-sink"):
+        argv = [shutil.which("smtp-sink")]
+    elif ROOT and os.path.exists(peers + "/usr/sbin/smtp-sink"):
+        argv = ["chroot", peers, "/usr/sbin/smtp-sink", "-u", "nobody"]
+    else:
+        raise Skip("needs smtp-sink")
+    with subprocess.Popen(argv + ["-c", "127.0.0.1:%d" % port, "100"], stdout=subprocess.PIPE) as sink, Postern(RELAY, sink=port) as p:
+        try:
+            with p.smtp() as s:
+                for n in range(100):
+                    assert s.mail("a@b.test", "r%d@far.test" % n, TEXT).startswith("250")
+            p.wait_empty()
+        finally:
+            sink.terminate()
+        assert re.findall(rb"\d+", sink.stdout.read())[-1] == b"100"
 
 
 def test_dsn_parameters():
