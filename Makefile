@@ -34,7 +34,7 @@ ifeq ($(origin CC),default)
 CC	= gcc
 endif
 PKG	= $(shell pkg-config $(1) 2>/dev/null)
-CPPFLAGS += -D_GNU_SOURCE -Icommon $(call PKG,--cflags libbsd-overlay libevent_core)
+CPPFLAGS += -D_GNU_SOURCE -iquote common $(call PKG,--cflags libbsd-overlay libevent_core)
 WARN	= -Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes -Wshadow -Wpointer-arith -Wcast-qual -Werror
 ifeq ($(SAN),)
 CFLAGS	?= -O2 -g
@@ -93,7 +93,7 @@ $(B)/flags: force
 
 $(B)/obj/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
-	$(call SAY,CC,$<)$(COMPILE) -I$(<D) $(INCLUDES) -c -o $@ $<
+	$(call SAY,CC,$<)$(COMPILE) -iquote $(<D) $(INCLUDES) -c -o $@ $<
 
 # ---- unit tests: the line "links: a/b.c c/d.c" at a test's top says which objects it needs ----
 links	= $(shell sed -n 's|^.*links: *\([^*]*\).*|\1|p;/\*\//q' $(1))
@@ -102,7 +102,7 @@ define unit-test
 $(B)/unit/$(1): $(B)/obj/regress/unit/$(1).o $(call obj,$(2)) $(B)/libcommon.a
 	@mkdir -p $$(@D)
 	$$(call SAY,LD,$$@)$$(LINK) -o $$@ $$^ -Wl,--as-needed -lsqlite3 -lunbound -Wl,--no-as-needed $$(LIBS)
-$(B)/obj/regress/unit/$(1).o: INCLUDES = -Iregress/unit $(addprefix -I,$(sort $(patsubst %/,%,$(dir $(2)))))
+$(B)/obj/regress/unit/$(1).o: INCLUDES = -iquote regress/unit $(addprefix -iquote ,$(sort $(patsubst %/,%,$(dir $(2)))))
 endef
 $(foreach t,$(UNIT),$(eval $(call unit-test,$(t),$(call links,regress/unit/$(t).c))))
 unit-build: $(UNIT:%=$(B)/unit/%)
@@ -115,7 +115,7 @@ define fuzz-target
 $(B)/fuzz/$(1): $(B)/obj/regress/fuzz/$(1).o $(REPLAY) $(call obj,$(2)) $(B)/libcommon.a
 	@mkdir -p $$(@D)
 	$$(call SAY,LD,$$@)$$(LINK) $$(FUZZER) -o $$@ $$^ $$(LIBS)
-$(B)/obj/regress/fuzz/$(1).o: INCLUDES = $(addprefix -I,$(sort $(patsubst %/,%,$(dir $(2)))))
+$(B)/obj/regress/fuzz/$(1).o: INCLUDES = $(addprefix -iquote ,$(sort $(patsubst %/,%,$(dir $(2)))))
 endef
 $(foreach t,$(FUZZ),$(eval $(call fuzz-target,$(t),$(call links,regress/fuzz/$(t).c))))
 fuzz-build: $(FUZZ:%=$(B)/fuzz/%)

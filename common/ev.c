@@ -78,6 +78,8 @@ ev_turn(void)
 {
 	int flags = EVLOOP_ONCE;
 
+	/* First the log: a line must not come after what another process says in answer to what leaves below. */
+	log_flush();
 	run_deferred();
 	log_flush();
 	if (loop.wake)

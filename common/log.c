@@ -39,18 +39,20 @@ static struct {
 	enum log_format	 format;
 	enum log_level	 level;
 	bool		 regular;
+	int		 pid;		/* getpid() is a system call */
 	struct buf	 out;
 	unsigned long	 lost;
 	time_t		 second;	/* stamp is of this second */
 	char		 stamp[32];
 	char		 host[256];
-} lg = { "postern", STDERR_FILENO, LOG_TO_STDERR, LOG_TEXT, LOG_LV_INFO, false, BUF_INIT, 0, -1, "", "" };
+} lg = { "postern", STDERR_FILENO, LOG_TO_STDERR, LOG_TEXT, LOG_LV_INFO, false, 0, BUF_INIT, 0, -1, "", "" };
 
 static void
-look_at_fd(void)
+look_around(void)
 {
 	struct stat st;
 
+	lg.pid = getpid();
 	lg.regular = fstat(lg.fd, &st) == 0 && S_ISREG(st.st_mode);
 }
 
@@ -62,7 +64,7 @@ log_init(const char *name)
 	if (gethostname(lg.host, sizeof lg.host - 1) == -1)
 		strcpy(lg.host, "localhost");
 	lg.host[strcspn(lg.host, ".")] = '\0';
-	look_at_fd();
+	look_around();
 }
 
 void
@@ -74,7 +76,7 @@ log_target(int fd, enum log_kind kind, enum log_format format)
 	lg.fd = fd == -1 ? STDERR_FILENO : fd;
 	lg.kind = kind;
 	lg.format = format;
-	look_at_fd();
+	look_around();
 }
 
 void
@@ -145,15 +147,15 @@ add_line(const char *name, enum log_level level, const char *text)
 		buf_addf(b, "<%d>", LOG_MAIL | levels[level].priority);
 	if (lg.format == LOG_JSON) {
 		buf_addf(b, "{\"time\":\"%s\",\"host\":\"%s\",\"program\":\"%s\",\"pid\":%d,\"level\":\"%s\",\"message\":\"",
-		    lg.stamp, lg.host, name, (int)getpid(), levels[level].name);
+		    lg.stamp, lg.host, name, lg.pid, levels[level].name);
 		add_clean(b, text, true);
 		buf_adds(b, "\"}\n");
 		return;
 	}
 	if (lg.kind == LOG_TO_SYSLOG)	/* the daemon adds the host */
-		buf_addf(b, "%s postern/%s[%d]: %s", lg.stamp, name, (int)getpid(), levels[level].prefix);
+		buf_addf(b, "%s postern/%s[%d]: %s", lg.stamp, name, lg.pid, levels[level].prefix);
 	else
-		buf_addf(b, "%s %s postern/%s[%d]: %s", lg.stamp, lg.host, name, (int)getpid(), levels[level].prefix);
+		buf_addf(b, "%s %s postern/%s[%d]: %s", lg.stamp, lg.host, name, lg.pid, levels[level].prefix);
 	add_clean(b, text, false);
 	buf_adds(b, "\n");
 }

@@ -98,7 +98,7 @@ const char *prog_name(enum prog);		/* "listener" */
 #define ANY_TO_PARENT(M)	M(READY, none, 0)
 #define PARENT_TO_LISTENER(M)	M(LISTEN, named, 1) M(LIMITS, limits, 1) M(ACCEPT, number, 0)
 #define PARENT_TO_LOOKUP(M)	M(TABLE, named, 1)
-#define PARENT_TO_QUEUE(M)	M(CONTROL, none, 1) M(PROCS, procs, 0) M(DIED, died, 0) M(RELOADED, text, 0)
+#define PARENT_TO_QUEUE(M)	M(CONTROL, number /* gid that may look at everything, 0: none */, 1) M(PROCS, procs, 0) M(DIED, died, 0) M(RELOADED, text, 0)
 #define QUEUE_TO_PARENT(M)	M(RELOAD, none, 0) M(STOP, none, 0) M(PAUSE_LISTENERS, number, 0)
 #define PARENT_TO_DELIVER(M)	M(AGENT, none, 1) M(NO_AGENT, text, 0)
 #define DELIVER_TO_PARENT(M)	M(AGENT_ASK, agent_ask, 0)

@@ -121,8 +121,10 @@ release(struct conn *c, bool politely)
 		conns.inside = NULL;
 	conns.n--;
 	c->dest->nconn--;
-	if (c->dest->nwaiting > 0)
+	if (c->dest->nwaiting > 0) {
 		dest_due(c->dest);
+		ev_wake();	/* this may be the flush at the head of a turn */
+	}
 	dest_room();
 	free(c->failure_text);
 	free(c->failure_relay);

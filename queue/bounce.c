@@ -72,8 +72,8 @@ bounce_owes(const struct message *m, uint32_t n, enum mark fate)
 
 	if (fate == MARK_DELIVERED)
 		return (notify & NOTIFY_SUCCESS) != 0 && (notify & NOTIFY_NEVER) == 0 && *m->env.sender != '\0';
-	if (m->env.birth == BIRTH_POSTMASTER) {
-		log_as("bounce", LOG_LV_WARN, "%s: the postmaster <%s> cannot be told: dropped", qid_text(m->id).s,
+	if (m->env.birth == BIRTH_POSTMASTER || m->env.birth == BIRTH_SUCCESS) {
+		log_as("bounce", LOG_LV_WARN, "%s: the notice to <%s> cannot be delivered: dropped", qid_text(m->id).s,
 		    m->env.rcpts[n].addr);
 		return false;
 	}

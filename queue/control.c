@@ -7,7 +7,6 @@
  */
 #include <sys/socket.h>
 #include <errno.h>
-#include <grp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -322,17 +321,16 @@ listen_on(void)
 
 /* The frame's id is the number of the group that may read everything, 0 if the parent knows none. */
 void
-on_CONTROL(struct edge *e, uint32_t id, struct p_none *p, int fd)
+on_CONTROL(struct edge *e, uint32_t id, struct p_number *p, int fd)
 {
 	(void)e;
-	(void)p;
+	(void)id;
 	if (ct.fd != -1) {
 		ev_fd_clear(&ct.ev);
 		close(ct.fd);
 	}
 	ct.fd = fd;
-	if (id != 0)
-		ct.gid = (gid_t)id;
+	ct.gid = p->value != 0 ? p->value : (gid_t)-1;
 	if (ct.spool != NULL)
 		listen_on();
 }
@@ -340,14 +338,9 @@ on_CONTROL(struct edge *e, uint32_t id, struct p_none *p, int fd)
 void
 control_init(struct spool *sp, struct index *ix)
 {
-	struct group *g;
-
 	ct.spool = sp;
 	ct.index = ix;
 	ev_timer_init(&ct.again, accept_again, NULL);
-	/* Works where there is no chroot; otherwise the parent tells. */
-	if (ct.gid == (gid_t)-1 && (g = getgrnam("posternadm")) != NULL)
-		ct.gid = g->gr_gid;
 	if (ct.fd != -1)
 		listen_on();
 }

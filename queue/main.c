@@ -12,6 +12,7 @@
 #include "intake.h"
 #include "job.h"
 #include "log.h"
+#include "ready.h"
 #include "recovery.h"
 #include "route.h"
 #include "sched.h"
@@ -129,6 +130,7 @@ main(int argc, char **argv)
 	}
 	control_end();
 	if (spool != NULL) {
+		ready_progress();
 		spool_close(spool);
 		index_turn(index_, true);
 		index_close(index_);

@@ -62,6 +62,7 @@ struct message {
 	bool		 row, fresh, owed, stuck, lost;
 	bool		 removed;		/* by the administrator: what returns from a job is not tried again */
 	uint8_t		 suspect, kills;	/* suspect.c */
+	bool		 trial;
 	LIST_HEAD(, parcel) parcels;		/* dest.c */
 	struct arena_chunk *mem;
 	struct message	*hash_next;

@@ -23,14 +23,15 @@
 
 #define BUCKETS		16384
 #define STUCK_MS	1000
+#define PROGRESS_MS	1000		/* so much of a run is scanned again at the next start */
 
 static struct {
 	struct spool		*spool;
 	struct index		*index;
 	struct message		*bucket[BUCKETS];
-	unsigned		 n;
+	unsigned		 n, norow;	/* messages; those of them without a row */
 	struct message_list	 fresh, stuck;
-	struct ev_timer		 row_timer, stuck_timer;
+	struct ev_timer		 row_timer, stuck_timer, progress_timer;
 } rd;
 
 static struct message **
@@ -92,8 +93,10 @@ put_row(struct message *m)
 	int rc = index_put(rd.index, &row);
 
 	free(row.rcpts);
-	if (rc == 0)
+	if (rc == 0 && !m->row) {
 		m->row = true;
+		rd.norow--;
+	}
 	return rc;
 }
 
@@ -132,6 +135,29 @@ ready_flush_rows(void)
 	rows_due(INT64_MAX);
 }
 
+static void
+progress(void *arg, uint32_t seg, const uint8_t rnd[16], uint64_t end)
+{
+	index_segment(arg, seg, rnd, end);
+}
+
+/* Only while no message lives by its record alone, or the next start would not find it. */
+void
+ready_progress(void)
+{
+	ready_flush_rows();
+	if (rd.norow == 0)
+		spool_progress(rd.spool, progress, rd.index);
+	ev_timer_set(&rd.progress_timer, PROGRESS_MS);
+}
+
+static void
+progress_timer(void *arg)
+{
+	(void)arg;
+	ready_progress();
+}
+
 /* ---- coming ---- */
 
 void
@@ -139,6 +165,7 @@ ready_add(struct message *m)
 {
 	*slot(m->id) = m;
 	rd.n++;
+	rd.norow += !m->row;
 }
 
 static void
@@ -171,6 +198,7 @@ forget(struct message *m)
 
 	*at = m->hash_next;
 	rd.n--;
+	rd.norow -= !m->row;
 	unfresh(m);
 	if (m->stuck)
 		TAILQ_REMOVE(&rd.stuck, m, stuck_link);
@@ -291,4 +319,6 @@ ready_init(struct spool *sp, struct index *ix)
 	TAILQ_INIT(&rd.stuck);
 	ev_timer_init(&rd.row_timer, row_timer, NULL);
 	ev_timer_init(&rd.stuck_timer, stuck_timer, NULL);
+	ev_timer_init(&rd.progress_timer, progress_timer, NULL);
+	ev_timer_set(&rd.progress_timer, PROGRESS_MS);
 }

@@ -29,6 +29,8 @@ bool	 ready_settle(struct message *);
 void	 ready_mark(struct message *, uint32_t n, enum mark);
 /* Every message in memory has its row afterwards (the fresh ones are few). */
 void	 ready_flush_rows(void);
+/* Notes in the index how far each segment need not be scanned again. By itself once a second, and at the end. */
+void	 ready_progress(void);
 /* Visits every message in memory; cb may settle the one it is given, and no other. */
 void	 ready_each(void (*cb)(struct message *, void *), void *arg);
 /* The recipients that are not final, as the index has them; rows and strings borrowed, .rcpts to be freed. */

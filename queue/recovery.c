@@ -73,6 +73,8 @@ record(void *arg, const struct spool_record *rec)
 
 	if (e->birth != BIRTH_NONE && e->rcpts_n > 0)
 		keep_birth(r, e);
+	if (index_has(r->index, e->id, rec->loc))	/* it knows more: attempts and due times */
+		return;
 	row.rcpts = xcalloc(e->rcpts_n + 1, sizeof(*row.rcpts));
 	for (i = 0; i < e->rcpts_n; i++)
 		if (!mark_final(rec->marks[i]))

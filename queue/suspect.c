@@ -1,21 +1,26 @@
 /*
  * suspect: finds the message that crashes deliver, without stopping the mail for one crash.
  *
- * Called as suspect.h says. Owns the two lists; messages are ready.c's. Kept in memory only: a restart of the queue forgets
- * suspicions, and begins to count anew.
+ * Called as suspect.h says. Owns the two lists; messages are ready.c's. A trial that lasts long without a crash goes on beside
+ * the others. Kept in memory only: a restart of the queue forgets suspicions, and begins to count anew.
  */
 #include "clock.h"
 #include "dest.h"
+#include "ev.h"
 #include "log.h"
 #include "qid.h"
 #include "ready.h"
 #include "sched.h"
 #include "suspect.h"
 
+#define PATIENCE_MS	15000		/* a trial that takes longer does not hold up the others */
+
 static struct {
 	struct message_list	 lost;			/* in flight when the edge closed; not known yet why */
 	struct message_list	 suspects;
-	struct message		*trial;
+	struct message		*trial;			/* the one that is tried now */
+	int64_t			 since;
+	struct ev_timer		 timer;
 	bool			 crashed;		/* told before the edge closed */
 } su = {
 	.lost = TAILQ_HEAD_INITIALIZER(su.lost),
@@ -28,6 +33,7 @@ clear(struct message *m)
 	if (m->suspect > 0)
 		TAILQ_REMOVE(&su.suspects, m, suspect_link);
 	m->suspect = 0;
+	m->trial = false;
 	if (su.trial == m)
 		su.trial = NULL;
 }
@@ -139,13 +145,13 @@ suspect_gone(struct message *m)
 bool
 suspect_waits(const struct message *m)
 {
-	return m->suspect > 0;
+	return m->suspect > 0 && (!m->trial || m == su.trial);
 }
 
 bool
 suspect_may_go(const struct message *m)
 {
-	return m->suspect == 0 || m == su.trial;
+	return m->suspect == 0 || m->trial;
 }
 
 struct message *
@@ -154,17 +160,50 @@ suspect_alone(void)
 	return su.trial != NULL && su.trial->suspect == 2 ? su.trial : NULL;
 }
 
+static void
+timer(void *arg)
+{
+	(void)arg;
+}
+
+static struct message *
+next_trial(void)
+{
+	struct message *m;
+
+	TAILQ_FOREACH(m, &su.suspects, suspect_link)
+		if (!m->trial)
+			break;
+	return m;
+}
+
+/* The trial may go on, but the others wait no longer: it is slow, that is all so far. */
+static void
+lose_patience(struct message *m)
+{
+	m->suspect = 1;
+	su.trial = NULL;
+}
+
 void
 suspect_run(void)
 {
 	struct message *m = su.trial;
 
-	if (m != NULL && message_busy(m))
+	if (m != NULL && message_busy(m) && clock_now() - su.since < PATIENCE_MS)
 		return;
-	if (m != NULL) {			/* its destination rests, say: nothing can be learned now */
+	if (m != NULL && message_busy(m))
+		lose_patience(m);
+	else if (m != NULL) {			/* its destination rests, say: nothing can be learned now */
 		clear(m);
 		ready_settle(m);
 	}
-	if ((su.trial = TAILQ_FIRST(&su.suspects)) != NULL)
-		sched_queue(su.trial);
+	if ((m = su.trial = next_trial()) == NULL)
+		return;
+	m->trial = true;
+	su.since = clock_now();
+	if (su.timer.cb == NULL)
+		ev_timer_init(&su.timer, timer, NULL);
+	ev_timer_set(&su.timer, PATIENCE_MS);
+	sched_queue(m);
 }

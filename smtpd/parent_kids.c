@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -185,8 +186,11 @@ lookup_setup(struct kid *k, bool fresh)
 static void
 queue_setup(struct kid *k, bool fresh)
 {
+	const struct group *g = getgrnam("posternadm");
+
+	/* The queue, in its chroot, cannot look the group up. */
 	if (fresh)
-		send_CONTROL(k->edge, 0, NULL, dup_cloexec(k->parent->control));
+		send_CONTROL(k->edge, 0, &(struct p_number){ g != NULL ? g->gr_gid : 0 }, dup_cloexec(k->parent->control));
 }
 
 static void

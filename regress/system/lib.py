@@ -29,6 +29,10 @@ TOP = os.path.dirname(os.path.dirname(HERE))
 B = os.path.abspath(os.environ.get("B", os.path.join(TOP, "build")))
 ROOT = os.geteuid() == 0
 SLOW = 4 if os.environ.get("SAN") else 1        # sanitizers take their time
+# For sanitizer builds: programs that end soon do not free, and a crash signal stays one.
+os.environ.setdefault("ASAN_OPTIONS", "detect_leaks=0:abort_on_error=1:" + ":".join(
+    "handle_%s=0" % s for s in ("segv", "sigbus", "sigfpe", "sigill", "abort")))
+os.environ.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
 ACCOUNT = "nobody" if ROOT else pwd.getpwuid(os.getuid()).pw_name
 
 FIRST_PORT, PORTS = 10800, 4000
@@ -134,7 +138,7 @@ class Postern:
 
     def start(self):
         with open(self.logfile, "ab") as log:
-            env = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0", "UBSAN_OPTIONS": "print_stacktrace=1", **self.env}
+            env = {**os.environ, **self.env}
             self.process = subprocess.Popen([os.path.join(B, "bin/posternd"), "-d", "-f", self.conf], cwd="/", env=env,
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         until(self.is_up, 15)
@@ -362,16 +366,17 @@ class Smtp:
 # ---- sinks ----
 
 class Sink:
-    """aiosmtpd: takes mail and keeps it. reply: a function (envelope) -> reply to the final dot; rcpt: (address) -> reply or None."""
+    """aiosmtpd: takes mail and keeps it. reply: a function (envelope) -> reply to the final dot; rcpt: (address) -> reply or None; at:
+    (host, port) in place of a free port."""
 
-    def __init__(self, reply=None, rcpt=None, smtputf8=True, **kw):
+    def __init__(self, reply=None, rcpt=None, smtputf8=True, at=None, **kw):
         try:
             from aiosmtpd.controller import Controller
         except ImportError as e:
             raise Skip("needs python3-aiosmtpd") from e
         self.mails, self._reply, self._rcpt, self.lock = [], reply, rcpt, threading.Lock()
-        self.port = free_port()
-        self.controller = Controller(self, hostname="127.0.0.1", port=self.port, enable_SMTPUTF8=smtputf8,
+        host, self.port = at or ("127.0.0.1", free_port())
+        self.controller = Controller(self, hostname=host, port=self.port, enable_SMTPUTF8=smtputf8,
                                      data_size_limit=64 * 1024 * 1024, **kw)
         self.controller.start()
 

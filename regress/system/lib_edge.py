@@ -30,7 +30,7 @@ def read_table():
     for name, fields in re.findall(r"^#define\s+P_(\w+)\(F, L\)(.*)$", text, re.M):
         payloads[name] = re.findall(r"\b([FL])\((\w+), (\w+)\)", fields)
     for edge, rows in re.findall(r"^#define\s+(\w+_TO_\w+)\(M\)(.*)$", text, re.M):
-        edges[edge] = re.findall(r"M\((\w+), (\w+), ([01])\)", rows)
+        edges[edge] = re.findall(r"\bM\((\w+),\s*(\w+)\s*,\s*([01])\)", rows)
     for edge in re.findall(r"E\((\w+)\)", re.search(r"^#define\s+MSG_EDGES\(E\)(.*)$", text, re.M)[1]):
         messages += edges[edge]
     programs = re.findall(r"PROG_(\w+)", re.search(r"enum prog \{(.*?)\}", text, re.S)[1])

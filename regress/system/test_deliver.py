@@ -1,11 +1,12 @@
 """postern-deliver by itself: jobs in, results out, against servers that lie, close, postpone, and agents that do."""
 import contextlib
 import os
+import random
 import socket
 import threading
 import time
 
-from lib import SLOW, Liar, until
+from lib import LOCAL, SLOW, Liar, Postern, body_of, until
 from lib_edge import Program, memfd
 
 SENT, DEFER, BOUNCE, NOT_BEFORE = range(4)
@@ -400,6 +401,21 @@ def test_server_closes_idle_connection():
         p.result(p.job())
         time.sleep(0.8)
         assert p.result(p.job())[0] == [SENT] and s.connections == 2
+
+
+def test_two_hops():
+    """To another Postern, which offers CHUNKING and all the rest: byte for byte."""
+    rnd, texts = random.Random(4), []
+    with Postern(LOCAL.replace("for local", "for any")) as b, \
+            Postern("action out relay via smtp://127.0.0.1:$sink\nmatch from local for any action out\n", sink=b.port) as a:
+        with a.smtp() as s:
+            for n in range(100):
+                lines = [rnd.choice([b".", b"..", b"", b".x", b"abc", b"\xc3\xa9", b"y" * 900]) for _ in range(rnd.choice([1, 50, 3000]))]
+                texts.append(b"\r\n".join([b"Subject: %d" % n, b""] + lines) + b"\r\n")
+                assert s.mail("a@src.test", "u%d@dst.test" % n, texts[n]).startswith("250")
+        a.wait_empty(30)
+        for n in range(100):
+            assert [body_of(body_of(m)) for m in b.wait_mail("u%d" % n)] == [texts[n].replace(b"\r\n", b"\n")], n
 
 
 # ---- routes ----

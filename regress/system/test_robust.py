@@ -147,23 +147,11 @@ def index_spoilt(how, running):
             late = False
         p.start()
         until(lambda: p.queued() == 30 + late)
-        with SinkAt(port) as sink:
+        with Sink(at=("127.0.0.1", port)) as sink:
             p.ctl("queue", "retry", "all")
             p.wait_empty(30)
             want = {"r%d@far.test" % i for i in range(30)} | ({"late@far.test"} if late else set())
             assert {m.rcpt_tos[0] for m in sink.mails} == want, want ^ {m.rcpt_tos[0] for m in sink.mails}
-
-
-class SinkAt(Sink):
-    """A sink at a port that is known before it is there."""
-
-    def __init__(self, port):
-        import lib
-        was, lib.free_port = lib.free_port, lambda: port
-        try:
-            super().__init__()
-        finally:
-            lib.free_port = was
 
 
 def test_index_deleted():
