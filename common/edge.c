@@ -22,6 +22,7 @@
 #define FDS_MAX		64		/* received and not yet claimed by a frame */
 #define CMSG_FDS	8
 #define KEEP		(1024 * 1024)	/* buffers of up to this size are used again */
+#define UNREAD_MAX	((size_t)256 * 1024 * 1024)	/* a peer that lets more than this wait does not read at all */
 
 struct fd_at {
 	size_t	at;			/* offset in out where its frame begins */
@@ -109,6 +110,12 @@ cut(struct edge *e)
 	buf_reset(&e->out, 0);
 	ev_defer(&e->cut);
 	ev_wake();
+}
+
+void
+edge_cut(struct edge *e)
+{
+	cut(e);
 }
 
 static void
@@ -272,6 +279,10 @@ edge_end(struct edge *e, int fd)
 		e->high = true;
 	if (!e->blocked)
 		ev_defer(&e->flush);
+	else if (e->out.len > UNREAD_MAX) {
+		log_error("%s %u does not read what it is sent: connection to it ends", prog_name(e->peer), e->instance);
+		cut(e);
+	}
 }
 
 /* ---- receiving ---- */
@@ -365,7 +376,8 @@ frames(struct edge *e)
 			return;
 		buf_drain(&e->in, HEADER + (size_t)len);
 	}
-	if (e->in.len < HEADER && e->infd_n > 0)
+	/* The head of its frame may be here already, cut where our buffer ended. */
+	if (e->in.len == 0 && e->infd_n > 0)
 		offence(e, "a descriptor without a message", MSG__MAX);
 }
 

@@ -240,6 +240,7 @@ struct edge_ops {
 
 struct edge *edge_new(int fd, enum prog peer, unsigned instance, const struct msg_row *, size_t rows, const struct edge_ops *, void *arg);
 void	 edge_close(struct edge *);		/* no callback; safe inside handlers of the same edge */
+void	 edge_cut(struct edge *);		/* throws the peer out: closed() comes from the loop */
 enum prog edge_peer(const struct edge *);
 unsigned edge_instance(const struct edge *);
 void	*edge_arg(const struct edge *);

@@ -168,7 +168,7 @@ reply_to(struct edge *e, uint32_t id, const struct p_ask *p, void (*send)(struct
 	free(a.values);
 	if (edge_pending(e) > PENDING_MAX) {
 		log_error("%s %u does not fetch its answers; its edge is closed", prog_name(edge_peer(e)), edge_instance(e));
-		edge_close(e);
+		edge_cut(e);
 	}
 }
 
