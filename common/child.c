@@ -16,7 +16,8 @@
 #include "sandbox.h"
 #include "xmalloc.h"
 
-#define CONF_MAX (64 * 1024 * 1024)
+#define CONF_MAX	(64 * 1024 * 1024)
+#define ALONE_MS	(60 * 1000)	/* a peer that died is there again by then, or the parent has no success with it */
 
 MSG_RECEIVER(PARENT_TO_ANY)
 MSG_SENDER(ANY_TO_PARENT)
@@ -24,16 +25,53 @@ MSG_SENDER(ANY_TO_PARENT)
 static const struct msg_row any_rows[] = { MSG_ROWS(PARENT_TO_ANY) };
 #define N_ANY (sizeof any_rows / sizeof any_rows[0])
 
+/* A peer whose edge ended. Both may live: one has thrown the other out. Kept for good, there are few. */
+struct missing {
+	struct missing	*next;
+	enum prog	 prog;
+	unsigned	 instance;
+	struct ev_timer	 timer;
+};
+
 static struct {
 	const struct child_ops	*ops;
 	struct edge		*parent;
 	struct conf		*conf;
 	struct edge		**peer;		/* all edges to siblings */
 	size_t			 npeer, cap;
+	struct missing		*missing;
 	bool			 quit;
 } child;
 
 /* ---- edges ---- */
+
+static void
+still_missing(void *arg)
+{
+	struct missing *m = arg;
+
+	if (child.parent == NULL)
+		return;
+	send_ALONE(child.parent, 0, &(struct p_edge){ (uint8_t)m->prog, (uint16_t)m->instance }, -1);
+	ev_timer_set(&m->timer, ALONE_MS);
+}
+
+static struct missing *
+missing(enum prog prog, unsigned instance)
+{
+	struct missing *m;
+
+	for (m = child.missing; m != NULL; m = m->next)
+		if (m->prog == prog && m->instance == instance)
+			return m;
+	m = xcalloc(1, sizeof *m);
+	m->prog = prog;
+	m->instance = instance;
+	ev_timer_init(&m->timer, still_missing, m);
+	m->next = child.missing;
+	child.missing = m;
+	return m;
+}
 
 static void
 forget(struct edge *e)
@@ -52,6 +90,7 @@ peer_closed(struct edge *e, void *arg)
 {
 	(void)arg;
 	forget(e);
+	ev_timer_set(&missing(edge_peer(e), edge_instance(e))->timer, ALONE_MS);
 	child.ops->gone(e, edge_peer(e), edge_instance(e));
 }
 
@@ -107,6 +146,7 @@ on_EDGE(struct edge *parent, uint32_t id, struct p_edge *p, int fd)
 	if (i == child.ops->n_peers)
 		fatalx("an edge to %u, which this program has no messages with", p->peer);
 	replace(p->peer, p->instance);
+	ev_timer_clear(&missing(p->peer, p->instance)->timer);
 	if (child.npeer == child.cap) {
 		child.cap = child.cap * 2 + 4;
 		child.peer = xreallocarray(child.peer, child.cap, sizeof *child.peer);

@@ -22,7 +22,7 @@
 #define FDS_MAX		64		/* received and not yet claimed by a frame */
 #define CMSG_FDS	8
 #define KEEP		(1024 * 1024)	/* buffers of up to this size are used again */
-#define UNREAD_MAX	((size_t)256 * 1024 * 1024)	/* a peer that lets more than this wait does not read at all */
+#define UNREAD_MAX	((size_t)512 * 1024 * 1024)	/* a peer that lets more than this wait does not read at all */
 
 struct fd_at {
 	size_t	at;			/* offset in out where its frame begins */

@@ -95,7 +95,8 @@ const char *prog_name(enum prog);		/* "listener" */
 /* ---- edges: M(NAME, payload, carries a descriptor) ---- */
 
 #define PARENT_TO_ANY(M)	M(CONF, conf, 1) M(EDGE, edge, 1) M(LOG, log, 1) M(START, none, 0) M(DRAIN, none, 0)
-#define ANY_TO_PARENT(M)	M(READY, none, 0)
+/* ALONE: the edge to that peer ended a while ago, and no other came. */
+#define ANY_TO_PARENT(M)	M(READY, none, 0) M(ALONE, edge, 0)
 #define PARENT_TO_LISTENER(M)	M(LISTEN, named, 1) M(LIMITS, limits, 1) M(ACCEPT, number, 0)
 #define PARENT_TO_LOOKUP(M)	M(TABLE, named, 1)
 #define PARENT_TO_QUEUE(M)	M(CONTROL, number /* gid that may look at everything, 0: none */, 1) M(PROCS, procs, 0) M(DIED, died, 0) M(RELOADED, text, 0)

@@ -11,7 +11,7 @@
 
 #define PTR_NAMES	4		/* of an address: the first that are well formed */
 #define PTR_DEADLINE	30000		/* ms */
-#define PTR_IN_FLIGHT	10000		/* beyond that: a temporary failure at once */
+#define PTR_IN_FLIGHT	500		/* beyond that: a temporary failure at once; strangers cannot crowd out the questions for MX */
 
 typedef void ptr_cb(void *arg, const struct p_ptr *);
 

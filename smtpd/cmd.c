@@ -176,6 +176,19 @@ too_long(struct session *s)
 	session_reply(s, 500, "5.5.2", "Line too long");
 }
 
+/* What stands before it is answered first. */
+static bool
+overlong(struct session *s, struct buf *in, size_t next)
+{
+	if (s->batch != NULL)
+		batch_run(s);
+	else {
+		buf_drain(in, next);
+		too_long(s);
+	}
+	return true;
+}
+
 /* No line end yet: what there is of an overlong line is dropped at once. */
 static bool
 incomplete(struct session *s, struct buf *in)
@@ -225,11 +238,8 @@ line_step(struct session *s)
 	if (len == -1)
 		return incomplete(s, in);
 	n = (size_t)len;
-	if (s->skipped > 0 || n > LINE_MAX_CMD) {
-		buf_drain(in, next);
-		too_long(s);
-		return true;
-	}
+	if (s->skipped > 0 || n > LINE_MAX_CMD)
+		return overlong(s, in, next);
 	memcpy(line, buf_data(in), n);
 	line[n] = '\0';
 	verb = malformed(s, line, n, bare) ? VERB_UNKNOWN : find_verb(line, n, &end);

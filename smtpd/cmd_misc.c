@@ -40,21 +40,46 @@ cmd_quit(struct session *s, char *arg)
 	session_reply(s, 221, "2.0.0", "Bye");
 }
 
+static bool
+is_ascii(const char *s)
+{
+	while (*s != '\0' && (unsigned char)*s < 0x80)
+		s++;
+	return *s == '\0';
+}
+
+/* An internationalized address cannot stand in a reply to everybody (RFC 6531 3.7.4.2). */
 static void
 vrfy_say(struct session *s, struct item *it)
 {
 	if (it->code != 250)
 		session_reply(s, it->code, it->dsn, "%s", it->text);
-	else if (it->kind == ACTION_RELAY)
+	else if (it->kind == ACTION_RELAY || !is_ascii(it->rcpt.addr))
 		session_reply(s, 252, "2.0.0", "Cannot VRFY user, try RCPT");
 	else
 		session_reply(s, 250, "2.1.5", "<%s>", it->rcpt.addr);
 }
 
+/* Up to the first blank that is not quoted. */
+static size_t
+mailbox_len(const char *s)
+{
+	bool quoted = false;
+	size_t n;
+
+	for (n = 0; s[n] != '\0' && (quoted || (s[n] != ' ' && s[n] != '\t')); n++) {
+		if (s[n] == '"')
+			quoted = !quoted;
+		else if (s[n] == '\\' && s[n + 1] != '\0')
+			n++;
+	}
+	return n;
+}
+
 void
 cmd_vrfy(struct session *s, char *arg)
 {
-	size_t n = strcspn(arg, " \t"), used;
+	size_t n = mailbox_len(arg), used;
 	struct addr a;
 	struct item *it;
 

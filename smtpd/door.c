@@ -35,7 +35,7 @@ static struct {
 	struct edge	*resolver;
 	struct ev_timer	 rest;
 	int		 reserve;
-	bool		 started, paused, resting, full;
+	bool		 started, paused, resting, full, shutting;
 	uint64_t	 greedy;	/* the client over its own limit that was logged last, and when */
 	uint64_t	 greedy_at;
 } doors;
@@ -240,7 +240,7 @@ accept_one(struct door *door)
 		close(p.fd);
 		return true;
 	}
-	if ((why = over(&p)) != NULL)
+	if ((why = doors.shutting ? "shutting down" : over(&p)) != NULL)
 		refuse(p.fd, door, why);
 	else
 		session_new(door, &p);
@@ -328,6 +328,14 @@ doors_accept(bool on)
 {
 	doors.paused = !on;
 	apply_all();
+}
+
+/* Until the last session has ended; the parent has closed its sockets by then. */
+void
+doors_shut(void)
+{
+	doors.shutting = true;
+	doors_accept(true);
 }
 
 /* ---- names ---- */

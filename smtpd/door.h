@@ -26,6 +26,7 @@ void	 door_open(int fd, const struct conf_listen *);
 void	 doors_close(void);			/* all; their sessions go on */
 void	 doors_start(void);			/* nobody is accepted before */
 void	 doors_accept(bool);			/* pause, go on */
+void	 doors_shut(void);			/* for good: who comes is told so */
 struct door *door_hold(struct door *);
 void	 door_release(struct door *);
 

@@ -95,7 +95,7 @@ static void
 drain(void)
 {
 	draining = true;
-	doors_close();
+	doors_shut();
 	session_drain();
 }
 

@@ -29,6 +29,7 @@ struct kid {
 	int64_t			 started;	/* wall ms */
 	uint32_t		 restarts;
 	uint64_t		 backoff;	/* ms */
+	uint64_t		 rewired;	/* ev_now_ms() when it last got a new edge because it asked */
 	struct ev_timer		 again;
 	bool			 ready;
 };
@@ -75,6 +76,7 @@ void	 parent_account(const struct parent *, const struct proc_row *, uid_t *, gi
 void	 parent_bind(struct parent *);			/* at start: fatal if an address cannot be had */
 /* At a reload: what stays keeps its socket. NULL, or why the new set cannot be had (the old one stays). */
 const char *parent_rebind(struct parent *, const struct conf *);
+void	 parent_unlisten(struct parent *);		/* at a stop: clients that no listener is left for are refused at once */
 void	 parent_bind_local(struct parent *);		/* control.sock; submit.sock is a listener's */
 void	 parent_unbind_local(struct parent *);
 

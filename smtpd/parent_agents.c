@@ -18,7 +18,8 @@
 #include "parent.h"
 #include "xmalloc.h"
 
-#define AGENTS_MAX 128
+#define AGENTS_MAX	128
+#define AGENTS_EACH	2		/* of one account and action: deliver may have let one go that has not ended yet */
 
 MSG_PROTOTYPES(ANY_TO_PARENT)
 MSG_SENDER(PARENT_TO_DELIVER)
@@ -39,6 +40,8 @@ struct agent {
 	pid_t		 pid;
 	struct edge	*edge;
 	char		 account[64];
+	uint16_t	 action;
+	uint64_t	 serial;		/* the lower, the older */
 };
 
 static struct agent agents[AGENTS_MAX];
@@ -84,6 +87,27 @@ free_slot(void)
 	return NULL;
 }
 
+/*
+ * Deliver has one agent for an account and action. What else there is of them was let go, and is at its end; one that stays could only be
+ * stopped by its owner, who would have all the slots in time.
+ */
+static void
+end_oldest(const char *account, uint16_t action)
+{
+	struct agent *a, *oldest = NULL;
+	unsigned n = 0;
+
+	for (a = agents; a < agents + AGENTS_MAX; a++) {
+		if (a->pid == 0 || a->action != action || strcmp(a->account, account) != 0)
+			continue;
+		n++;
+		if (oldest == NULL || a->serial < oldest->serial)
+			oldest = a;
+	}
+	if (n >= AGENTS_EACH)
+		kill(oldest->pid, SIGKILL);
+}
+
 static void
 refuse(struct edge *deliver, uint32_t id, const char *why)
 {
@@ -113,8 +137,9 @@ whose(const struct parent *p, const struct conf_action *a, const char *account)
 
 /* Starts it, with sv[1] as its edge to us. False: reason logged. */
 static bool
-spawn(struct parent *p, struct agent *slot, const struct passwd *pw)
+spawn(struct parent *p, struct agent *slot, const struct passwd *pw, uint16_t action)
 {
+	static uint64_t serial;
 	struct proc_start st = { proc_row(PROG_AGENT), "/", pw->pw_uid, pw->pw_gid, pw->pw_name };
 	int sv[2];
 
@@ -130,6 +155,8 @@ spawn(struct parent *p, struct agent *slot, const struct passwd *pw)
 		return false;
 	}
 	strlcpy(slot->account, pw->pw_name, sizeof slot->account);
+	slot->action = action;
+	slot->serial = ++serial;
 	slot->edge = edge_new(sv[0], PROG_AGENT, (unsigned)(slot - agents), rows, sizeof rows / sizeof rows[0], &ops, slot);
 	return true;
 }
@@ -156,11 +183,12 @@ agents_ask(struct parent *p, struct edge *deliver, uint32_t id, const struct p_a
 		refuse(deliver, id, "there is no such account");
 		return;
 	}
+	end_oldest(pw->pw_name, ask->action);
 	if ((slot = free_slot()) == NULL || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, sv) == -1) {
 		refuse(deliver, id, "too many agents run");
 		return;
 	}
-	if (!spawn(p, slot, pw)) {
+	if (!spawn(p, slot, pw, ask->action)) {
 		close(sv[0]);
 		close(sv[1]);
 		refuse(deliver, id, "the agent cannot be started now");

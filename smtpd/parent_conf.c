@@ -62,7 +62,7 @@ parent_log_fd(const struct parent *p, enum log_kind *kind)
 	if (*kind == LOG_TO_SYSLOG)
 		fd = syslog_fd();
 	else if (*kind == LOG_TO_FILE)
-		fd = open(p->conf->log_path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+		fd = open(p->conf->log_path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0640);
 	if (fd != -1)
 		return fd;
 	if (*kind != LOG_TO_STDERR)
@@ -74,10 +74,12 @@ parent_log_fd(const struct parent *p, enum log_kind *kind)
 	return fd;
 }
 
-/* What a reload cannot change: it says so and keeps the old value. */
+/* When and what a reload cannot change: it says so and keeps the old value. */
 static const char *
 fixed(const struct parent *p, const struct conf *c)
 {
+	if (p->stop != UP)
+		return "posternd is stopping";
 	if (strcmp(p->conf->spool, c->spool) != 0)
 		return "spool cannot change while posternd runs: restart it";
 	if (strcmp(p->conf->runtime, c->runtime) != 0)

@@ -23,6 +23,7 @@
 #define BACKOFF_FIRST	100
 #define BACKOFF_MOST	30000
 #define STEADY_MS	60000		/* who lived this long starts again at once */
+#define REWIRE_MS	10000		/* nobody gets new edges more often by asking */
 #define SOCKET_BUFFER	(1024 * 1024)
 
 MSG_RECEIVER(ANY_TO_PARENT)
@@ -220,6 +221,17 @@ wire(struct kid *a, struct kid *b)
 	pair(sv);
 	send_EDGE(a->edge, 0, &(struct p_edge){ (uint8_t)b->row->prog, (uint16_t)b->instance }, sv[0]);
 	send_EDGE(b->edge, 0, &(struct p_edge){ (uint8_t)a->row->prog, (uint16_t)a->instance }, sv[1]);
+}
+
+static bool
+wired(enum prog a, enum prog b)
+{
+	size_t w;
+
+	for (w = 0; w < sizeof wires / sizeof wires[0]; w++)
+		if ((wires[w].a == a && wires[w].b == b) || (wires[w].a == b && wires[w].b == a))
+			return true;
+	return false;
 }
 
 static void
@@ -489,6 +501,27 @@ on_READY(struct edge *e, uint32_t id, struct p_none *m, int fd)
 		if (!k->parent->kid[i].ready)
 			return;
 	log_info("ready: %zu programs, configuration %s", k->parent->nkid, k->parent->file);
+}
+
+/* One has thrown the other out (the log says why), and both go on: they get another chance. */
+void
+on_ALONE(struct edge *e, uint32_t id, struct p_edge *m, int fd)
+{
+	struct kid *k = edge_arg(e);
+	struct parent *p = k->parent;
+	size_t i;
+
+	(void)id;
+	(void)fd;
+	if (p->stop != UP || !wired(k->row->prog, m->peer) || (k->rewired != 0 && ev_now_ms() - k->rewired < REWIRE_MS))
+		return;
+	for (i = 0; i < p->nkid; i++) {
+		if (p->kid[i].edge == NULL || p->kid[i].row->prog != m->peer || p->kid[i].instance != m->instance)
+			continue;
+		log_warn("%s and %s lost their connection: they get a new one", k->row->file, p->kid[i].row->file);
+		k->rewired = ev_now_ms();
+		wire(k, &p->kid[i]);
+	}
 }
 
 void

@@ -167,6 +167,18 @@ parent_rebind(struct parent *p, const struct conf *c)
 }
 
 void
+parent_unlisten(struct parent *p)
+{
+	size_t i;
+
+	for (i = 0; i < p->nlisten; i++) {
+		if (p->listen[i] >= 0)
+			close(p->listen[i]);
+		p->listen[i] = -1;
+	}
+}
+
+void
 parent_bind_local(struct parent *p)
 {
 	p->control = bind_local(p, "control.sock");

@@ -31,6 +31,7 @@ static void
 stop_enter(struct parent *p, int step)
 {
 	p->stop = step;
+	parent_unlisten(p);
 	switch (step) {
 	case DRAIN_LISTENERS:
 		kids_drain(p, PROG_LISTENER);

@@ -1,7 +1,9 @@
 """Delivery to Maildirs: the bytes, the names, the trace fields; and the sendmail command."""
 import os
 import re
+import signal
 import stat
+import time
 
 from lib import ACCOUNT, LOCAL, ROOT, Postern, body_of
 
@@ -100,3 +102,19 @@ def test_utf8():
         assert s.reply().startswith("250")
         got = p.wait_mail("j\u00f6rg")[0].decode()
         assert got.startswith("Return-Path: <j\u00f6rg@b.test>\n") and "Subject: gr\u00fc\u00dfe\n" in got and "UTF8SMTP" in got, got
+
+
+def test_stopped_agents():
+    """Who stops the agents that run as him has two of them at most: they cannot take the places of all others' agents."""
+    with Postern(LOCAL, expect_trouble=True) as p, p.smtp() as s:
+        stopped = set()
+        for n in range(1, 4):
+            assert s.mail("", "one@example.test", b"x: y\r\n\r\nhi\r\n").startswith("250")
+            p.wait_mail("one", n, 15)
+            fresh = [pid for pid, _ in p.children("agent") if pid not in stopped]
+            assert len(fresh) == 1, fresh
+            os.kill(fresh[0], signal.SIGSTOP)
+            stopped.update(fresh)
+            p.wait_empty()
+            time.sleep(3)        # deliver lets it go, and asks for another with the next message
+        assert len(p.children("agent")) <= 2, p.children("agent")

@@ -70,6 +70,41 @@ def test_pipelining():
         p.wait_mail("two")
 
 
+def test_replies_in_order():
+    """A line that no verb can be read from is answered behind the recipients in front of it."""
+    bad = {"500 5.5.2": ("NOOP " + "x" * 5000, "NOOP \0", "NOOP\rNOOP"), "500 5.5.1": ("FOO",), "503 5.5.1": ("MAIL FROM:<a@b.test>",)}
+    with Postern(OPEN) as p:
+        for want, lines in bad.items():
+            for line in lines:
+                with p.smtp() as s:
+                    s.send("MAIL FROM:<a@b.test>\r\nRCPT TO:<u@example.test>\r\nRCPT TO:<u@elsewhere.test>\r\n%s\r\nRSET\r\n" % line)
+                    got = [r[:9] for r in s.replies(5)]
+                    assert got == ["250 2.1.0", "250 2.1.5", "550 5.7.1", want, "250 2.0.0"], (line[:20], got)
+
+
+def test_vrfy():
+    with Postern(OPEN) as p, p.smtp() as s:
+        codes(s, [("VRFY u@example.test", "250 2.1.5 <u@example.test>"), ("VRFY <u>", "250 2.1.5 <u@example.test>"),
+                  ('VRFY "a b"@example.test', '250 2.1.5 <"a b"@example.test>'), ("VRFY u\u00e9@example.test SMTPUTF8", "252 2.0.0"),
+                  ("VRFY", "501 5.5.4"), ("VRFY u@@example.test", "501 5.1.3"), ("VRFY u@elsewhere.test", "550")])
+
+
+def test_shutdown():
+    """Whoever comes while the last sessions end is told so; these go on to their end, others hear of it."""
+    with Postern(OPEN) as p, p.smtp() as s, p.smtp() as idle:
+        codes(s, [("MAIL FROM:<a@b.test>", "250"), ("RCPT TO:<one@example.test>", "250"), ("DATA", "354")])
+        p.process.terminate()
+        assert idle.reply().startswith("421 4.3.2") and idle.is_closed()
+        with Smtp(p.port) as late:
+            assert late.banner.startswith("421 4.3.2"), late.banner
+            assert late.is_closed()
+        assert p.ctl("reload")[0] == 1
+        s.send("x: y\r\n\r\nhi\r\n.\r\n")
+        assert s.reply().startswith("250 2.0.0") and s.is_closed()
+        assert p.process.wait(20) == 0
+        assert len(p.mail("one")) == 1
+
+
 def test_limits():
     with Postern(OPEN) as p:
         with p.smtp() as s:

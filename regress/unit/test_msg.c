@@ -196,6 +196,15 @@ write_bytes(int fd, const struct buf *b, int pass)
 	TEST(sendmsg(fd, &m, MSG_NOSIGNAL) == (ssize_t)b->len);
 }
 
+static void
+some_turns(void)
+{
+	for (int turn = 0; turn < 4 && closes == 0; turn++) {
+		ev_wake();
+		ev_turn();
+	}
+}
+
 /* Feeds bytes to a fresh edge of that table, and the end if asked; the counts say what came of it. */
 static void
 feed(const struct edge_table *t, const struct buf *bytes, int pass, bool then_close)
@@ -211,10 +220,7 @@ feed(const struct edge_table *t, const struct buf *bytes, int pass, bool then_cl
 	write_bytes(sv[1], bytes, pass);
 	if (then_close)
 		shutdown(sv[1], SHUT_WR);
-	for (int turn = 0; turn < 4 && closes == 0; turn++) {
-		ev_wake();
-		ev_turn();
-	}
+	some_turns();
 	if (closes == 0)
 		edge_close(e);
 	close(sv[1]);
@@ -276,6 +282,36 @@ test_row(const struct edge_table *t, const struct msg_row *row)
 	buf_free(&payload);
 }
 
+/* A frame with a descriptor whose head comes in two pieces: what fills the reader's buffer may end anywhere. */
+static void
+test_split(const struct edge_table *t, const struct msg_row *row)
+{
+	struct buf bytes = BUF_INIT, part, payload = BUF_INIT;
+	int sv[2], fd = any_fd(row->has_fd);
+	struct edge *e;
+
+	sample_of(row->type)->make(&payload);
+	put_frame(&bytes, row->type, row->has_fd, payload.len, payload.len > 0 ? buf_data(&payload) : NULL, payload.len);
+	calls = closes = 0;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, sv) == -1)
+		abort();
+	e = edge_new(sv[0], PROG_LISTENER, 0, t->rows, t->n, &ops, NULL);
+	part = (struct buf){ bytes.base, bytes.off, 5, bytes.cap };
+	write_bytes(sv[1], &part, fd);
+	some_turns();
+	buf_drain(&bytes, 5);
+	write_bytes(sv[1], &bytes, -1);
+	some_turns();
+	TEST_INT(calls, 1);
+	if (TEST_INT(closes, 0))
+		edge_close(e);
+	close(sv[1]);
+	if (fd != -1)
+		close(fd);
+	buf_free(&payload);
+	buf_free(&bytes);
+}
+
 static bool
 is_row(const struct edge_table *t, unsigned type)
 {
@@ -293,6 +329,8 @@ test_edge(const struct edge_table *t)
 
 	for (size_t i = 0; i < t->n; i++)
 		test_row(t, &t->rows[i]);
+	for (size_t i = 0; i < t->n; i++)
+		test_split(t, &t->rows[i]);
 	for (unsigned type = 0; type < MSG__MAX; type++)
 		if (!is_row(t, type))
 			try_frame(t, type, sample_of(type)->has_fd, 0, sample_of(type)->has_fd, 0, 1);
