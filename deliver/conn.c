@@ -186,6 +186,7 @@ open_host(struct conn *c, const struct mx_host *mx, struct host *h)
 		snprintf(text, sizeof text, "no socket for a connection: %s", strerror(errno));
 		v = verdict(OUT_DEFER, "4.3.2", text);
 		note_failure(c, &v);
+		dest_full(c->dest);		/* or its next turn would be this one again */
 		return false;
 	}
 	c->state = CONN_CONNECT;

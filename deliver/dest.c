@@ -270,5 +270,5 @@ dest_drain(void)
 
 	RB_FOREACH(d, dest_tree, &dests)
 		while ((j = dest_take(d)) != NULL)
-			job_not_before(j, 0);
+			job_not_before(j, DRAIN_MS);
 }

@@ -14,6 +14,8 @@
 #include <stdint.h>
 #include "msg.h"
 
+#define DRAIN_MS	5000		/* what is handed back at a stop is not to come again before the end */
+
 struct seg;
 
 struct verdict {

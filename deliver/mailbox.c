@@ -31,6 +31,8 @@ MSG_SENDER(DELIVER_TO_AGENT)
 #define MAIL_RCPTS	100
 #define IDLE_MS		2000
 #define SILENCE_MS	(5 * 60 * 1000)
+#define SLOW_MS		(10 * 1000)		/* silent for so long: what waits for it takes the others' places in the queue's windows */
+#define BACK_MS		(30 * 1000)
 #define TEXT_MAX	500
 
 /* Some recipients of one job that share an account. */
@@ -145,6 +147,9 @@ agent_free(struct agent *a, const char *why)
 {
 	struct verdict v = verdict(OUT_DEFER, "4.3.0", why);
 
+	/* A reload came between: nothing was tried. */
+	if (a->state == AGENT_ASKED && a->generation != child_conf()->generation)
+		v = verdict(OUT_NOT_BEFORE, "", "");
 	end_all(a, &v);
 	if (a->state != AGENT_WANTED)
 		agents.n--;
@@ -471,6 +476,21 @@ on_MAIL_RESULT(struct edge *e, uint32_t id, struct p_mail_result *p, int fd)
 
 /* ---- time ---- */
 
+/* What waits for it goes back to the queue. */
+static void
+hand_back(struct agent *a, uint64_t ms)
+{
+	struct verdict v = verdict(OUT_NOT_BEFORE, "", "");
+	struct mail *m;
+
+	while ((m = TAILQ_FIRST(&a->waiting)) != NULL) {
+		TAILQ_REMOVE(&a->waiting, m, entry);
+		a->nwaiting--;
+		m->job->rest_ms = ms;
+		mail_end(m, &v);
+	}
+}
+
 void
 mailbox_sweep(void)
 {
@@ -486,6 +506,8 @@ mailbox_sweep(void)
 			agent_end(a, "");
 		else if (busy && now - a->last >= SILENCE_MS)
 			agent_end(a, "the delivery agent did not answer in time");
+		else if (busy && now - a->last >= SLOW_MS)
+			hand_back(a, BACK_MS);
 	}
 	ask_wanted();
 	pump_all();
@@ -494,14 +516,8 @@ mailbox_sweep(void)
 void
 mailbox_drain(void)
 {
-	struct verdict v = verdict(OUT_NOT_BEFORE, "", "");
 	struct agent *a;
-	struct mail *m;
 
 	TAILQ_FOREACH(a, &agents.all, entry)
-		while ((m = TAILQ_FIRST(&a->waiting)) != NULL) {
-			TAILQ_REMOVE(&a->waiting, m, entry);
-			a->nwaiting--;
-			mail_end(m, &v);
-		}
+		hand_back(a, DRAIN_MS);
 }

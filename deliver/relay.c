@@ -89,7 +89,7 @@ prefetch(struct conn *c, const struct tx *t, struct tx *next)
 {
 	if (!(c->peer.ext & EXT_PIPELINING) || t->bdat || c->messages + 1 >= host_most(c->host))
 		return false;
-	if (c->carried == NULL && has_more(t->job))
+	if (c->carried == NULL && !t->next_host && has_more(t->job))
 		c->carried = t->job;
 	return begin(c, next);
 }

@@ -80,6 +80,7 @@ static struct {
 	struct ask_tree		 asks;
 	uint32_t		 last_id;
 	size_t			 n;
+	bool			 draining;
 } routes;
 
 /* ---- life ---- */
@@ -422,8 +423,10 @@ route(struct job *j)
 {
 	const struct conf *conf = child_conf();
 
+	if (routes.draining)
+		job_not_before(j, DRAIN_MS);
 	/* The queue and we learn of a new configuration at slightly different times. */
-	if (j->generation != conf->generation || j->action >= conf->naction)
+	else if (j->generation != conf->generation || j->action >= conf->naction)
 		job_not_before(j, 200);
 	else
 		actions[conf->action[j->action].kind](conf, j);
@@ -477,9 +480,10 @@ route_drain(void)
 	struct route *r;
 	struct job *j;
 
+	routes.draining = true;
 	RB_FOREACH(r, route_tree, &routes.tree)
 		while ((j = TAILQ_FIRST(&r->waiting)) != NULL) {
 			TAILQ_REMOVE(&r->waiting, j, wait);
-			job_not_before(j, 0);
+			job_not_before(j, DRAIN_MS);
 		}
 }

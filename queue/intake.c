@@ -212,6 +212,11 @@ on_TX_BEGIN(struct edge *e, uint32_t id, struct p_env *p, int fd)
 	}
 	tx->listener->n++;
 	in.open++;
+	if (tx->listener->n > 2 * OPEN_MAX) {	/* it does not hear what it is told */
+		log_error("listener %u has %u transactions open: connection to it ends", edge_instance(e), tx->listener->n);
+		edge_cut(e);
+		return;
+	}
 	check_begin(tx, p);
 	if (tx->code != 0)
 		return;

@@ -344,7 +344,7 @@ on_JOB_HELD(struct edge *e, uint32_t id, struct p_job_held *p, int fd)
 			continue;
 		if (m->rcpts[n].state == R_QUEUED)
 			dest_drop(m, clock_now());
-		if (m->rcpts[n].state != R_IDLE)
+		if (m->rcpts[n].state != R_IDLE && m->rcpts[n].state != R_ROUTING)
 			continue;
 		if (j == NULL) {
 			j = job_new(p->job, m, dest_get(m->env.rcpts[n].action, addr_domain(m->env.rcpts[n].addr), clock_now()));

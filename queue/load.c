@@ -19,6 +19,7 @@
 #define BATCH		100		/* rows a turn */
 #define ROOM		(READY_MAX / 2)	/* looks only while fewer are in memory */
 #define LOOK_MS		20		/* between two looks */
+#define AGAIN_MS	60000		/* after a record that could not be read for now */
 #define CLOCK_SLACK	(10 * 86400 * 1000LL)
 
 static struct {
@@ -27,7 +28,7 @@ static struct {
 	struct index_due	 at;		/* the look goes on behind this row */
 	int64_t			 next;		/* when there is something to look for */
 	bool			 looking;
-	struct ev_timer		 timer;
+	struct ev_timer		 timer, again;
 } ld;
 
 static void
@@ -120,6 +121,8 @@ load_message(uint64_t id)
 		log_error("%s: its record cannot be read: %s", qid_text(id).s, strerror(errno));
 		if (errno == EBADMSG || errno == ENOENT)
 			index_delete(ld.index, id);
+		else if (ld.again.due == 0)	/* the cursor has passed it: nobody else would come back to it */
+			ev_timer_set(&ld.again, AGAIN_MS);
 	}
 	index_msg_free(row);
 	return m;
@@ -185,6 +188,13 @@ timer(void *arg)
 	ld.looking = true;
 }
 
+static void
+again(void *arg)
+{
+	(void)arg;
+	load_all_again();
+}
+
 /* Rows that a wrong clock put far into the future are due now. */
 static void
 load_absurd(void)
@@ -205,6 +215,7 @@ load_init(struct spool *sp, struct index *ix)
 	ld.at = (struct index_due){ .due = INT64_MIN };
 	ld.next = 0;
 	ev_timer_init(&ld.timer, timer, NULL);
+	ev_timer_init(&ld.again, again, NULL);
 	ld.looking = true;
 	load_absurd();
 }

@@ -131,8 +131,8 @@ result_take(struct message *m, struct job *j, const struct p_job_result *p)
 		take_one(m, j, p, &p->results[i]);
 }
 
-static void
-remove_idle(struct message *m)
+void
+result_remove_idle(struct message *m)
 {
 	uint32_t i;
 
@@ -148,8 +148,6 @@ result_after(struct message *m)
 {
 	if (m->owed)
 		bounce_look();
-	if (m->removed)
-		remove_idle(m);
 	sched_queue(m);
 }
 

@@ -116,6 +116,8 @@ sched_queue(struct message *m)
 	int64_t now = clock_now();
 	uint32_t i;
 
+	if (m->removed)
+		result_remove_idle(m);
 	if (suspect_may_go(m))
 		for (i = 0; i < m->env.rcpts_n; i++)
 			if (m->rcpts[i].state == R_IDLE && m->rcpts[i].due <= now)

@@ -50,6 +50,8 @@ seg_add(struct spool *s, uint32_t no, const struct seg_head *h, uint64_t size, i
 	if (RB_INSERT(segs, &s->segs, g) != NULL)
 		fatalx("segment %08x twice", no);
 	if (fd != -1) {
+		if (s->nopen >= SEG_FDS)
+			seg_trim(s);
 		TAILQ_INSERT_HEAD(&s->lru, g, lru_link);
 		s->nopen++;
 	}
