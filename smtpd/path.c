@@ -23,7 +23,7 @@ path_complete(struct addr *a)
 	return true;
 }
 
-/* <user>: for local users alone. */
+/* <user>, completed with our domain: a recipient from anybody, a sender from local programs alone. */
 static const char *
 bare(const char *s, size_t n, struct addr *a, size_t *used)
 {
@@ -56,7 +56,7 @@ path_read(const struct session *s, const char *keyword, enum addr_kind kind, cha
 	arg += n;
 	arg += strspn(arg, " ");
 	why = addr_parse(arg, strlen(arg), kind, a, &used);
-	if (why != NULL && s->socket && bare(arg, strlen(arg), a, &used) == NULL)
+	if (why != NULL && (s->socket || kind == ADDR_FORWARD) && bare(arg, strlen(arg), a, &used) == NULL)
 		why = NULL;
 	if (why != NULL)
 		return why;

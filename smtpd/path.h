@@ -1,7 +1,7 @@
 /*
  * path: the address in MAIL, RCPT and VRFY, as this client may write it.
  *
- * Clients at the submission socket may leave out the domain; it is then ours.
+ * A recipient may come without a domain, and from the submission socket a sender too; it is then ours.
  */
 #ifndef PATH_H
 #define PATH_H

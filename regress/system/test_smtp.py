@@ -45,6 +45,7 @@ def test_addresses():
         for path in ("a@b.test", "<a@b@c.test>", "<a b@c.test>", "<a@b.test", "<a@>", "<a@[1.2.3]>", "<a@b..test>", "<%s@b.test>" % ("x" * 65)):
             codes(s, [("MAIL FROM:" + path, "501 5.1.7")])
         codes(s, [("MAIL FROM:<a@b.test>", "250"), ("RCPT TO:<>", "501 5.1.3"), ("RCPT TO:<Postmaster>", "250 2.1.5"),
+                  ("RCPT TO:<u>", "250 2.1.5"), ("RCPT TO:<u@>", "501 5.1.3"), ("RCPT TO:u", "501 5.1.3"),
                   ("RCPT TO:<user+tag@example.test>", "250"), ('RCPT TO:<"us er"@example.test>', "250"),
                   ("RCPT TO:<u\u00e9@example.test>", "553 5.6.7"), ("RCPT TO:<postmaster@mx.test>", "250")])
 
