@@ -43,7 +43,7 @@ static struct {
 static void
 apply(struct door *door)
 {
-	ev_fd_want(&door->ev, doors.started && !doors.paused && !doors.resting ? EV_R : 0);
+	ev_fd_want(&door->ev, doors.started && !doors.resting ? EV_R : 0);
 }
 
 static void
@@ -240,7 +240,7 @@ accept_one(struct door *door)
 		close(p.fd);
 		return true;
 	}
-	if ((why = doors.shutting ? "shutting down" : over(&p)) != NULL)
+	if ((why = doors.shutting ? "shutting down" : doors.paused ? "no mail is taken for now" : over(&p)) != NULL)
 		refuse(p.fd, door, why);
 	else
 		session_new(door, &p);

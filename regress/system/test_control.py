@@ -2,6 +2,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 
 from lib import B, LOCAL, Postern, Sink, free_port, until
@@ -65,6 +66,11 @@ def test_rights():
         assert p.queued() == 1
 
 
+def told(p):
+    with socket.create_connection(("127.0.0.1", p.port), 5) as s:
+        return s.recv(200).decode()
+
+
 def test_pause():
     with Sink() as sink, Postern(DEAD, sink=sink.port) as p:
         assert p.ctl("pause", "delivery")[0] == 0
@@ -73,7 +79,10 @@ def test_pause():
         assert p.queued() == 1 and not sink.mails
         assert p.ctl("resume", "delivery")[0] == 0
         sink.wait(1)
-        assert p.ctl("pause", "listeners")[0] == 0 and p.ctl("resume", "listeners")[0] == 0
+        assert p.ctl("pause", "listeners")[0] == 0
+        until(lambda: told(p).startswith("421 4.3.2"))
+        assert p.ctl("resume", "listeners")[0] == 0
+        until(lambda: told(p).startswith("220"))
         with p.smtp() as s:
             assert s.mail("a@b.test", "x@far.test", b"x: y\r\n\r\nhi\r\n").startswith("250")
 
