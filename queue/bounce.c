@@ -276,14 +276,14 @@ read_back(const struct message *m, bool header_only, struct dsn *d)
 	return p;
 }
 
-static bool
+static void
 compose(const struct message *m, const struct notice *no, struct buf *out)
 {
 	struct qid_text id = qid_text(no->id), parent = qid_text(no->parent);
 	char boundary[40];
 	struct dsn_rcpt *v = xcalloc(no->n, sizeof(*v));
 	struct dsn d = { .hostname = child_conf()->hostname, .to = no->to, .id = id.s, .parent = parent.s, .boundary = boundary,
-	    .postmaster = no->kind == BIRTH_POSTMASTER, .now = ev_time_ms(), .arrival = m->env.arrival, .sender = m->env.sender,
+	    .postmaster = no->kind == BIRTH_POSTMASTER, .now = ev_time_ms(), .arrival = m->env.arrival,
 	    .envid = m->env.envid, .message_id = m->message_id, .size = m->len, .rcpts = v, .nrcpt = no->n,
 	    .utf8 = needs_utf8(m, no) };
 	uint8_t *body;
@@ -296,7 +296,6 @@ compose(const struct message *m, const struct notice *no, struct buf *out)
 	dsn_write(out, &d);
 	free(body);
 	free(v);
-	return d.utf8;
 }
 
 static void
@@ -314,8 +313,8 @@ store(struct notice *no)
 		notice_free(no);
 		return;
 	}
-	if (compose(m, no, &text))
-		env.smtputf8 = 1;
+	compose(m, no, &text);
+	env.smtputf8 = !dsn_is_ascii(no->to);
 	trail(&list, no);
 	to.trail = buf_str(&list);
 	no->m = message_new(&env);
@@ -323,8 +322,6 @@ store(struct notice *no)
 	body_add(body, buf_data(&text), text.len);
 	bodyscan_end(&body->scan);
 	no->m->env.flags = body->scan.flags;
-	if (body->scan.flags & MAIL_8BIT)
-		no->m->env.body = BODY_8BITMIME;
 	no->m->message_id = message_strdup(no->m, body->scan.message_id);
 	no->m->len = body->len;
 	message_ready(no->m, NULL);
