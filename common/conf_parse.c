@@ -499,6 +499,7 @@ static const struct stmt_row {
 	{ "listen",		parse_listen,		PASS_REST,		0 },
 	{ "table",		parse_table,		PASS_TABLE,		0 },
 	{ "destination",	parse_destination,	PASS_REST,		0 },
+	{ "bounces",		parse_bounces,		PASS_REST,		ONCE(6) },
 	{ "action",		parse_action_name,	PASS_ACTION_NAME,	0 },
 	{ "action",		parse_action,		PASS_REST,		0 },
 	{ "match",		parse_match,		PASS_REST,		0 },

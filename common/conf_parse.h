@@ -64,6 +64,7 @@ bool	 conf_address(const char *, uint16_t port, struct sockaddr_storage *, sockl
 bool	 parse_listen(struct parse *);
 bool	 parse_table(struct parse *);
 bool	 parse_destination(struct parse *);
+bool	 parse_bounces(struct parse *);
 bool	 parse_action_name(struct parse *);	/* first pass: the name gets its index */
 bool	 parse_action(struct parse *);
 bool	 parse_match(struct parse *);

@@ -100,8 +100,10 @@ rcpt_fields(struct buf *b, const struct dsn *d, const struct dsn_rcpt *r)
 	remote_mta(b, r);
 	if (r->action == DSN_FAILED || r->action == DSN_DELAYED)
 		diagnostic(b, d, r);
-	dsn_date(date, sizeof(date), r->when);
-	buf_addf(b, "Last-Attempt-Date: %s\r\n", date);
+	if (r->when != 0) {
+		dsn_date(date, sizeof(date), r->when);
+		buf_addf(b, "Last-Attempt-Date: %s\r\n", date);
+	}
 	if (r->action == DSN_DELAYED && r->until != 0) {
 		dsn_date(date, sizeof(date), r->until);
 		buf_addf(b, "Will-Retry-Until: %s\r\n", date);

@@ -19,7 +19,7 @@ struct dsn_rcpt {
 	const char	*status;		/* "5.1.1" */
 	unsigned	 code;			/* of the reply; 0: no reply */
 	const char	*text, *relay;		/* the reply; "host[address]:port", a mailbox, or "" */
-	int64_t		 when;			/* ms */
+	int64_t		 when;			/* ms; 0: not known */
 	int64_t		 until;			/* DSN_DELAYED: it is given up then; 0: not known */
 };
 
