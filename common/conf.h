@@ -99,6 +99,11 @@ struct conf_match {
 	char		*reply;			/* "550 5.7.1 text", else NULL = the default one */
 };
 
+struct conf_archive {
+	struct pattern	 from, for_;		/* the reverse-path; any recipient */
+	char		*to;
+};
+
 enum dest_kind { DEST_EXACT, DEST_SUFFIX, DEST_MX, DEST_MX_GLOB, DEST_ANY };
 #define DEST_HAS_CONCURRENCY	1
 #define DEST_HAS_RETRY		2
@@ -130,6 +135,7 @@ struct conf {
 	struct conf_dest bounces;		/* kind and text mean nothing */
 	struct conf_action *action;		size_t naction;
 	struct conf_match *match;		size_t nmatch;
+	struct conf_archive *archive;		size_t narchive;
 	char		**local_addr;		size_t nlocal_addr;	/* our addresses, as text */
 	char		*me;			/* not run by root: the account everything is delivered as; else NULL */
 };

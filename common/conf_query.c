@@ -261,6 +261,12 @@ free_rules(struct conf *c)
 		free(m->reply);
 	}
 	free(c->match);
+	for (size_t i = 0; i < c->narchive; i++) {
+		free(c->archive[i].from.text);
+		free(c->archive[i].for_.text);
+		free(c->archive[i].to);
+	}
+	free(c->archive);
 }
 
 void

@@ -101,6 +101,12 @@ same_string(char *const *a, char *const *b)
 	return same(*a, *b);
 }
 
+static bool
+same_archive(const struct conf_archive *a, const struct conf_archive *b)
+{
+	return same_pattern(&a->from, &b->from) && same_pattern(&a->for_, &b->for_) && same(a->to, b->to);
+}
+
 static void
 same_conf(const struct conf *a, const struct conf *b)
 {
@@ -119,6 +125,7 @@ same_conf(const struct conf *a, const struct conf *b)
 	    a->bounces.retry_min == b->bounces.retry_min && a->bounces.retry_max == b->bounces.retry_max);
 	SAME_ALL(action, naction, same_action);
 	SAME_ALL(match, nmatch, same_rule);
+	SAME_ALL(archive, narchive, same_archive);
 	SAME_ALL(resolvers, nresolvers, same_string);
 	SAME_ALL(local_addr, nlocal_addr, same_string);
 }
@@ -193,6 +200,8 @@ static const char everything[] =
     "destination mx *.example.net { concurrency 4, lifetime 1d }\n"
     "destination * { concurrency 6, delay-notice never }\n"
     "bounces { lifetime 1d, retry 1m..2h }\n"
+    "archive from <nets> for !.example.org to journal@example.com\n"
+    "archive to journal\n"
     "action local maildir \"/tmp/%{domain}/%{user}\" user root users <users>\n"
     "action own maildir\n"
     "action own2 maildir ~/Mail/in user root\n"
@@ -239,7 +248,7 @@ check_values(const struct conf *c)
 	TEST(!c->action[3].via[0].literal && c->action[3].via[1].literal && c->action[3].via[2].literal);
 	TEST_STR(c->action[3].via[3].host, "::1");
 	TEST_INT(c->action[3].via[3].port, 27);
-	TEST_INT(c->match[0].line, 42);
+	TEST_INT(c->match[0].line, 44);
 	TEST_INT(c->match[1].tag.negate, 1);
 	TEST_INT(c->match[1].for_pattern.kind, PAT_SUFFIX);
 	TEST_INT(c->match[1].helo.kind, PAT_GLOB);
@@ -456,7 +465,10 @@ static const struct bad {
 	{ "dkim example.org selector s key \"/k\"", 1, 1, "not available yet" },
 	{ "source a address 192.0.2.1", 1, 1, "not available yet" },
 	{ "pool p { a, b weight 2 }", 1, 1, "not available yet" },
-	{ "archive to a@b", 1, 1, "not available yet" },
+	{ "archive from a@b.test", 1, 1, "no address; add to" },
+	{ "archive to a@b@c", 1, 12, "not an address" },
+	{ "archive to a to b", 1, 14, "stands once" },
+	{ "archive for <t> to a@b.test", 1, 13, "no table" },
 	{ "masquerade example.org", 1, 1, "not available yet" },
 	{ "table t sqlite \"/x\" query \"SELECT 1\"", 1, 9, "not available yet" },
 	{ "table t", 1, 8, "expected { or file" },
