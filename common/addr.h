@@ -54,6 +54,9 @@ bool	addr_path_encode(const char *value, char *out, size_t size);
 /* RFC 3461 xtext: decode into out (NUL-terminated); false when malformed, too long, or decoding to a control character. */
 bool	xtext_decode(const char *s, size_t n, char *out, size_t size);
 void	xtext_encode(const char *s, char *out, size_t size);
+/* RFC 6533 utf-8-addr-xtext: what is not ASCII as \x{HEX}, and back. For addresses of the type utf-8. */
+void	addr_utf8_escape(const char *s, char *out, size_t size);
+void	addr_utf8_unescape(const char *s, char *out, size_t size);
 bool	utf8_valid(const char *s, size_t n);
 bool	utf8_clean(const char *s, size_t n);	/* valid, and no control character (C0, DEL, C1) */
 

@@ -99,16 +99,23 @@ struct conf_match {
 	char		*reply;			/* "550 5.7.1 text", else NULL = the default one */
 };
 
+struct conf_archive {
+	struct pattern	 from, for_;		/* the reverse-path; any recipient */
+	char		*to;
+};
+
 enum dest_kind { DEST_EXACT, DEST_SUFFIX, DEST_MX, DEST_MX_GLOB, DEST_ANY };
 #define DEST_HAS_CONCURRENCY	1
 #define DEST_HAS_RETRY		2
 #define DEST_HAS_LIFETIME	4
+#define DEST_HAS_DELAY_NOTICE	8
 struct conf_dest {
 	enum dest_kind	 kind;
 	char		*text;
 	unsigned	 has;
 	unsigned	 concurrency;
 	uint64_t	 retry_min, retry_max, lifetime;	/* ms */
+	uint64_t	 delay_notice;		/* ms; 0: never */
 };
 
 struct conf {
@@ -125,8 +132,10 @@ struct conf {
 	struct conf_listen *listen;		size_t nlisten;		/* the submission socket is always the last */
 	struct conf_table *table;		size_t ntable;
 	struct conf_dest *dest;			size_t ndest;
+	struct conf_dest bounces;		/* kind and text mean nothing */
 	struct conf_action *action;		size_t naction;
 	struct conf_match *match;		size_t nmatch;
+	struct conf_archive *archive;		size_t narchive;
 	char		**local_addr;		size_t nlocal_addr;	/* our addresses, as text */
 	char		*me;			/* not run by root: the account everything is delivered as; else NULL */
 };
@@ -153,8 +162,11 @@ void	 conf_free(struct conf *);
 struct dest_policy {
 	unsigned	 concurrency;		/* default 20 */
 	uint64_t	 retry_min, retry_max, lifetime;	/* 5 min, 4 h, 5 d */
+	uint64_t	 delay_notice;		/* 4 h; 0: never */
 };
 struct dest_policy conf_policy(const struct conf *, const char *domain, const char *mx);
+/* Mail without a sender waits for less long (2 d at most, or as `bounces` says), and nobody is told of its delay. */
+void	 conf_policy_bounce(const struct conf *, struct dest_policy *);
 int	 conf_action(const struct conf *, const char *name);	/* index or -1 */
 /* Hostname, domain, localhost, listeners' hostnames, our address literals, no domain at all. */
 bool	 conf_is_local_domain(const struct conf *, const char *domain);

@@ -499,9 +499,11 @@ static const struct stmt_row {
 	{ "listen",		parse_listen,		PASS_REST,		0 },
 	{ "table",		parse_table,		PASS_TABLE,		0 },
 	{ "destination",	parse_destination,	PASS_REST,		0 },
+	{ "bounces",		parse_bounces,		PASS_REST,		ONCE(6) },
 	{ "action",		parse_action_name,	PASS_ACTION_NAME,	0 },
 	{ "action",		parse_action,		PASS_REST,		0 },
 	{ "match",		parse_match,		PASS_REST,		0 },
+	{ "archive",		parse_archive,		PASS_REST,		0 },
 	{ ".local-address",	parse_local_address,	PASS_REST,		0 },
 	{ ".me",		parse_me,		PASS_REST,		0 },
 	{ "trust-anchor",	NULL,			PASS_REST,		0 },
@@ -509,7 +511,6 @@ static const struct stmt_row {
 	{ "dkim",		NULL,			PASS_REST,		0 },
 	{ "source",		NULL,			PASS_REST,		0 },
 	{ "pool",		NULL,			PASS_REST,		0 },
-	{ "archive",		NULL,			PASS_REST,		0 },
 	{ "masquerade",		NULL,			PASS_REST,		0 },
 };
 #define NSTATEMENTS (sizeof(statements) / sizeof(statements[0]))
@@ -589,6 +590,15 @@ or_default(char **s, const char *dflt)
 		*s = xstrdup(dflt);
 }
 
+static void
+with_domain(char **addr, const char *domain)
+{
+	char *full = xasprintf("%s@%s", *addr, domain);
+
+	free(*addr);
+	*addr = full;
+}
+
 /* What the statements did not say. conf_load puts host facts in as statements, so these are for bare texts. */
 static void
 conf_rest(struct conf *c)
@@ -601,6 +611,9 @@ conf_rest(struct conf *c)
 		c->listeners = 1;
 	for (size_t i = 0; i < c->nlisten; i++)
 		or_default(&c->listen[i].hostname, c->hostname);
+	for (size_t i = 0; i < c->narchive; i++)
+		if (c->archive[i].to != NULL && addr_domain(c->archive[i].to)[0] == '\0')
+			with_domain(&c->archive[i].to, c->domain);
 }
 
 struct conf *

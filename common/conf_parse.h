@@ -64,9 +64,11 @@ bool	 conf_address(const char *, uint16_t port, struct sockaddr_storage *, sockl
 bool	 parse_listen(struct parse *);
 bool	 parse_table(struct parse *);
 bool	 parse_destination(struct parse *);
+bool	 parse_bounces(struct parse *);
 bool	 parse_action_name(struct parse *);	/* first pass: the name gets its index */
 bool	 parse_action(struct parse *);
 bool	 parse_match(struct parse *);
+bool	 parse_archive(struct parse *);
 const char *conf_reply_bad(const char *, char class);	/* is "550 5.7.1 text" not a reply of that class? what is wrong */
 
 void	 conf_defaults(struct parse *);		/* before the statements, and for what they did not say */

@@ -124,6 +124,19 @@ dest_lifetime(struct parse *p, void *obj)
 }
 
 static bool
+dest_delay_notice(struct parse *p, void *obj)
+{
+	struct conf_dest *d = obj;
+	const char *s;
+
+	d->has |= DEST_HAS_DELAY_NOTICE;
+	if (conf_accept(p, "never"))
+		return true;
+	s = conf_want(p, "a time, such as 4h, or never");
+	return s != NULL && dest_time(p, s, conf_last(p), &d->delay_notice);
+}
+
+static bool
 dest_concurrency(struct parse *p, void *obj)
 {
 	struct conf_dest *d = obj;
@@ -143,13 +156,13 @@ static const struct opt_row dest_rows[] = {
 	{ "retry",			dest_retry,		1 },
 	{ "lifetime",			dest_lifetime,		2 },
 	{ "concurrency",		dest_concurrency,	4 },
+	{ "delay-notice",		dest_delay_notice,	8 },
 	{ "rate",			NULL,			0 },
 	{ "messages-per-connection",	NULL,			0 },
 	{ "recipients-per-message",	NULL,			0 },
 	{ "pool",			NULL,			0 },
 	{ "tls",			NULL,			0 },
 	{ "family",			NULL,			0 },
-	{ "delay-notice",		NULL,			0 },
 };
 
 static bool
@@ -203,4 +216,23 @@ parse_destination(struct parse *p)
 	if (dest_twice(c, dp.d))
 		return conf_bad(p, conf_last(p), "a second destination \"%s\"; put its keys into the first", dp.d->text);
 	return conf_items(p, dest_item, &dp);
+}
+
+/* ---- bounces ---- */
+
+static bool
+bounces_item(struct parse *p, void *obj)
+{
+	static const struct opt_row rows[] = { { "retry", dest_retry, 1 }, { "lifetime", dest_lifetime, 2 } };
+	struct dest_parse *dp = obj;
+
+	return conf_option(p, rows, sizeof(rows) / sizeof(rows[0]), dp->d, &dp->seen);
+}
+
+bool
+parse_bounces(struct parse *p)
+{
+	struct dest_parse dp = { .d = &p->conf->bounces };
+
+	return conf_items(p, bounces_item, &dp);
 }

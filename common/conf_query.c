@@ -41,8 +41,8 @@ dest_rank(const struct conf_dest *d, const char *domain, const char *mx)
 struct dest_policy
 conf_policy(const struct conf *c, const char *domain, const char *mx)
 {
-	struct dest_policy pol = { 20, 5 * 60 * 1000, 4 * 3600 * 1000, 5ULL * 24 * 3600 * 1000 };
-	unsigned rank, concurrency = 0, retry = 0, lifetime = 0;
+	struct dest_policy pol = { 20, 5 * 60 * 1000, 4 * 3600 * 1000, 5ULL * 24 * 3600 * 1000, 4 * 3600 * 1000 };
+	unsigned rank, concurrency = 0, retry = 0, lifetime = 0, notice = 0;
 	const struct conf_dest *d;
 
 	for (size_t i = 0; i < c->ndest; i++) {
@@ -61,8 +61,26 @@ conf_policy(const struct conf *c, const char *domain, const char *mx)
 			lifetime = rank;
 			pol.lifetime = d->lifetime;
 		}
+		if ((d->has & DEST_HAS_DELAY_NOTICE) && rank > notice) {
+			notice = rank;
+			pol.delay_notice = d->delay_notice;
+		}
 	}
 	return pol;
+}
+
+void
+conf_policy_bounce(const struct conf *c, struct dest_policy *pol)
+{
+	uint64_t lifetime = c->bounces.has & DEST_HAS_LIFETIME ? c->bounces.lifetime : 2ULL * 24 * 3600 * 1000;
+
+	if (lifetime < pol->lifetime)
+		pol->lifetime = lifetime;
+	if (c->bounces.has & DEST_HAS_RETRY) {
+		pol->retry_min = c->bounces.retry_min;
+		pol->retry_max = c->bounces.retry_max;
+	}
+	pol->delay_notice = 0;
 }
 
 int
@@ -243,6 +261,12 @@ free_rules(struct conf *c)
 		free(m->reply);
 	}
 	free(c->match);
+	for (size_t i = 0; i < c->narchive; i++) {
+		free(c->archive[i].from.text);
+		free(c->archive[i].for_.text);
+		free(c->archive[i].to);
+	}
+	free(c->archive);
 }
 
 void

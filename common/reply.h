@@ -45,5 +45,7 @@ struct reply_meaning {
 };
 /* Never NULL. */
 const struct reply_meaning *reply_meaning(enum reply_stage, unsigned code, const char *dsn);
+/* What an enhanced code of ours means, where no server replied; deed and dsn say nothing. Never NULL. */
+const struct reply_meaning *reply_own_meaning(const char *dsn);
 
 #endif

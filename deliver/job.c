@@ -136,7 +136,8 @@ send_result(struct job *j)
 
 		if (j->rcpts[i].text != NULL && strlen(j->rcpts[i].text) > most)
 			j->rcpts[i].text[most] = '\0';
-		r[i] = (struct p_result){ j->rcpts[i].n, v->outcome, (uint16_t)v->code, v->dsn, v->text };
+		r[i] = (struct p_result){ j->rcpts[i].n, v->outcome, (uint16_t)v->code, v->dsn, v->text,
+		    j->rcpts[i].remote_dsn };
 	}
 	send_JOB_RESULT(jobs.queue, 0, &(struct p_job_result){ .job = j->number, .id = j->id,
 	    .relay = j->relay != NULL ? j->relay : "", .rest_ms = j->rest_ms, .results = r, .results_n = j->nrcpt }, -1);

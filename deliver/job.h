@@ -32,6 +32,7 @@ struct rcpt {
 	bool		 busy;		/* in a transaction */
 	bool		 done;
 	bool		 noted;		/* verdict says what happened so far */
+	bool		 remote_dsn;	/* it went to a host that does DSN */
 	const char	*addr, *orig, *orcpt;
 	struct verdict	 verdict;	/* its text is the recipient's own */
 	char		*text;

@@ -161,7 +161,7 @@ static void
 put_orcpt(struct buf *out, const char *orcpt)
 {
 	const char *semicolon = strchr(orcpt, ';');
-	char name[64];
+	char name[64], ascii[3 * ORCPT_MAX];
 	size_t n;
 
 	if (semicolon == NULL || (n = (size_t)(semicolon - orcpt)) == 0 || n > 40)
@@ -169,7 +169,11 @@ put_orcpt(struct buf *out, const char *orcpt)
 	if (strspn(orcpt, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-") != n)
 		return;
 	snprintf(name, sizeof name, " ORCPT=%.*s;", (int)n, orcpt);
-	xtext(out, name, semicolon + 1, ORCPT_MAX - n - 1);
+	if (n == 5 && strncasecmp(orcpt, "utf-8", n) == 0)
+		addr_utf8_escape(semicolon + 1, ascii, sizeof ascii);	/* RFC 6533 3 */
+	else
+		strlcpy(ascii, semicolon + 1, sizeof ascii);
+	xtext(out, name, ascii, ORCPT_MAX - n - 1);
 }
 
 void

@@ -304,8 +304,10 @@ answer_end(struct tx *t, const struct peer *peer, const struct reply *r)
 	}
 	v = said(STEP_BODY, OUT_SENT, "2.0.0", r);
 	for (i = 0; i < t->n; i++)
-		if (t->accepted[i])
+		if (t->accepted[i]) {
+			rcpt_of(t, i)->remote_dsn = (peer->ext & EXT_DSN) != 0;
 			conclude(t, i, &v);
+		}
 	return TX_DONE;
 }
 

@@ -25,6 +25,8 @@ nsd			nsd
 strace			strace
 mandoc			mandoc
 iproute2		ip
+python3-flufl.bounce	/usr/lib/python3/dist-packages/flufl/bounce/__init__.py
+libsisimai-perl		/usr/share/perl5/Sisimai.pm
 '
 accounts='_postern _posternl _posternr _posternk _posternq _posternd'
 group=posternadm

@@ -155,3 +155,31 @@ body_add(struct body *b, const void *data, size_t n)
 	bodyscan_feed(&b->scan, data, n);
 	b->len += n;
 }
+
+int
+body_read(const struct body *b, uint64_t off, void *to, size_t n)
+{
+	const struct body_priv *p = b->priv;
+	ssize_t got;
+
+	if (off > b->len || n > b->len - off) {
+		errno = EINVAL;
+		return -1;
+	}
+	if (p->fd == -1) {
+		memcpy(to, p->mem + off, n);
+		return 0;
+	}
+	while (n > 0) {
+		if ((got = pread(p->fd, to, n, (off_t)(p->base + off))) == -1 && errno == EINTR)
+			continue;
+		if (got <= 0) {
+			errno = got == 0 ? EIO : errno;
+			return -1;
+		}
+		to = (char *)to + got;
+		off += (uint64_t)got;
+		n -= (size_t)got;
+	}
+	return 0;
+}

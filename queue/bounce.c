@@ -21,6 +21,7 @@
 #include "id.h"
 #include "job.h"
 #include "log.h"
+#include "notice.h"
 #include "qid.h"
 #include "ready.h"
 #include "route.h"
@@ -28,19 +29,10 @@
 #include "stats.h"
 #include "xmalloc.h"
 
-#define GATHER_MS	30000
-#define RETURN_MAX	(50 * 1024)
+#define GATHER_MS	30000		/* failures and delays, while jobs of the message are in flight */
+#define SUCCESS_MS	1000		/* what was delivered waits for its mark: not longer than that */
 #define AGAIN_MS	10000
 #define MAKING_MAX	50		/* notices at once */
-
-struct notice {
-	uint64_t	 parent, id;
-	uint8_t		 kind;		/* enum birth */
-	uint32_t	*rcpt;		/* of the parent */
-	uint32_t	 n;
-	char		*to, *action;
-	struct message	*m;		/* while it is being stored */
-};
 
 static struct {
 	struct spool		*spool;
@@ -56,7 +48,11 @@ static struct {
 enum mark
 bounce_fate(uint8_t birth)
 {
-	return birth == BIRTH_SUCCESS ? MARK_DELIVERED : MARK_BOUNCED;
+	static const enum mark fate[] = { [BIRTH_NONE] = MARK_PENDING, [BIRTH_FAILURE] = MARK_BOUNCED,
+	    [BIRTH_SUCCESS] = MARK_DELIVERED, [BIRTH_POSTMASTER] = MARK_BOUNCED, [BIRTH_DELAY] = MARK_PENDING,
+	    [BIRTH_ARCHIVE] = MARK_PENDING };
+
+	return birth < sizeof(fate) / sizeof(fate[0]) ? fate[birth] : MARK_PENDING;
 }
 
 static bool
@@ -70,9 +66,10 @@ bounce_owes(const struct message *m, uint32_t n, enum mark fate)
 {
 	uint8_t notify = m->env.rcpts[n].notify;
 
-	if (fate == MARK_DELIVERED)
-		return (notify & NOTIFY_SUCCESS) != 0 && (notify & NOTIFY_NEVER) == 0 && *m->env.sender != '\0';
-	if (m->env.birth == BIRTH_POSTMASTER || m->env.birth == BIRTH_SUCCESS) {
+	if (fate != MARK_BOUNCED)
+		return (notify & NOTIFY_SUCCESS) != 0 && (notify & NOTIFY_NEVER) == 0 && *m->env.sender != '\0' &&
+		    !m->rcpts[n].remote_dsn;
+	if (m->env.birth == BIRTH_POSTMASTER || m->env.birth == BIRTH_SUCCESS || m->env.birth == BIRTH_DELAY) {
 		log_as("bounce", LOG_LV_WARN, "%s: the notice to <%s> cannot be delivered: dropped", qid_text(m->id).s,
 		    m->env.rcpts[n].addr);
 		return false;
@@ -101,8 +98,25 @@ bounce_add(struct message *m)
 	if (m->owed)
 		return;
 	m->owed = true;
-	m->since = clock_now();
+	m->owed_since = clock_now();
 	TAILQ_INSERT_TAIL(&bo.owed, m, owed_link);
+}
+
+bool
+bounce_delay(struct message *m, uint32_t n)
+{
+	struct rcpt *r = &m->rcpts[n];
+	uint8_t notify = m->env.rcpts[n].notify;
+	bool first = !m->owed;
+
+	if (r->notified || r->delay != DELAY_NONE || r->last == NULL || *m->env.sender == '\0' || m->removed)
+		return false;
+	if (notify != NOTIFY_DEFAULT && ((notify & NOTIFY_DELAY) == 0 || (notify & NOTIFY_NEVER) != 0))
+		return false;
+	r->delay = DELAY_OWED;
+	m->delays++;
+	bounce_add(m);
+	return first;
 }
 
 /* ---- its end ---- */
@@ -119,14 +133,27 @@ notice_free(struct notice *no)
 	ev_wake();
 }
 
-/* The marks that waited for it. */
+/* The row first: the index may note that the notice's record need not be scanned again only behind it. */
 static void
-settle(struct notice *no)
+settle_delay(struct message *m, const struct notice *no)
 {
-	struct message *m = ready_find(no->parent);
 	uint32_t i;
 
-	for (i = 0; m != NULL && i < no->n; i++) {
+	for (i = 0; i < no->n; i++) {
+		m->rcpts[no->rcpt[i]].notified = true;
+		m->rcpts[no->rcpt[i]].delay = DELAY_NONE;
+		m->delays--;
+	}
+	ready_put_row(m);
+}
+
+/* The marks that waited for it. */
+static void
+settle_ends(struct message *m, const struct notice *no)
+{
+	uint32_t i;
+
+	for (i = 0; i < no->n; i++) {
 		struct rcpt *r = &m->rcpts[no->rcpt[i]];
 		struct job *j = r->job;
 
@@ -134,6 +161,17 @@ settle(struct notice *no)
 		ready_mark(m, no->rcpt[i], r->fate);
 		job_owed_done(j);
 	}
+}
+
+static void
+settle(struct notice *no)
+{
+	struct message *m = ready_find(no->parent);
+
+	if (m != NULL && no->kind == BIRTH_DELAY)
+		settle_delay(m, no);
+	else if (m != NULL)
+		settle_ends(m, no);
 	notice_free(no);
 	if (m != NULL)
 		ready_settle(m);
@@ -146,7 +184,10 @@ give_back(struct notice *no)
 	uint32_t i;
 
 	for (i = 0; m != NULL && i < no->n; i++)
-		rcpt_set(m, no->rcpt[i], R_OWED);
+		if (no->kind == BIRTH_DELAY)
+			m->rcpts[no->rcpt[i]].delay = DELAY_OWED;
+		else
+			rcpt_set(m, no->rcpt[i], R_OWED);
 	if (m != NULL)
 		bounce_add(m);
 	bo.not_before = clock_now() + AGAIN_MS;
@@ -158,7 +199,8 @@ static void
 stored(void *arg, int error, struct loc loc, uint64_t body_off)
 {
 	static const char *const what[] = { [BIRTH_FAILURE] = "sender non-delivery notification",
-	    [BIRTH_SUCCESS] = "sender delivery status notification", [BIRTH_POSTMASTER] = "postmaster non-delivery notification" };
+	    [BIRTH_SUCCESS] = "sender delivery status notification", [BIRTH_POSTMASTER] = "postmaster non-delivery notification",
+	    [BIRTH_DELAY] = "sender delay notification" };
 	struct notice *no = arg;
 	struct message *m = no->m;
 
@@ -187,118 +229,6 @@ stored(void *arg, int error, struct loc loc, uint64_t body_off)
 
 /* ---- writing it ---- */
 
-/* The recipients as "0-3,7". */
-static void
-trail(struct buf *b, const struct notice *no)
-{
-	uint32_t i, j;
-
-	for (i = 0; i < no->n; i = j) {
-		for (j = i + 1; j < no->n && no->rcpt[j] == no->rcpt[j - 1] + 1; j++)
-			;
-		buf_addf(b, "%s%u", i > 0 ? "," : "", no->rcpt[i]);
-		if (j > i + 1)
-			buf_addf(b, "-%u", no->rcpt[j - 1]);
-	}
-}
-
-void
-bounce_trail_each(const char *s, void (*cb)(void *, uint32_t), void *arg)
-{
-	unsigned long from, to;
-	char *end;
-
-	while (*s >= '0' && *s <= '9') {
-		from = to = strtoul(s, &end, 10);
-		if (*end == '-')
-			to = strtoul(end + 1, &end, 10);
-		for (; from <= to && to < 10 * 1000 * 1000; from++)
-			cb(arg, (uint32_t)from);
-		s = *end == ',' ? end + 1 : "";
-	}
-}
-
-static enum dsn_action
-action_of(const struct message *m, uint32_t n)
-{
-	const struct conf *c = child_conf();
-	int i;
-
-	if (m->rcpts[n].fate == MARK_BOUNCED)
-		return DSN_FAILED;
-	i = conf_action(c, m->env.rcpts[n].action);
-	return i >= 0 && c->action[i].kind == ACTION_RELAY ? DSN_RELAYED : DSN_DELIVERED;
-}
-
-static struct dsn_rcpt
-dsn_rcpt(const struct message *m, uint32_t n)
-{
-	const struct p_env_rcpt *e = &m->env.rcpts[n];
-	const struct last *l = m->rcpts[n].last;
-	struct dsn_rcpt r = { .addr = e->addr, .orig = e->orig, .orcpt = e->orcpt, .action = action_of(m, n),
-	    .expired = m->rcpts[n].expired, .status = l->dsn, .code = l->code, .text = l->text, .relay = l->relay, .when = l->when };
-
-	if (*l->dsn == '\0')
-		r.status = r.action == DSN_FAILED ? "5.0.0" : "2.0.0";
-	return r;
-}
-
-static bool
-needs_utf8(const struct message *m, const struct notice *no)
-{
-	uint32_t i;
-
-	if (!dsn_is_ascii(no->to))
-		return true;
-	for (i = 0; i < no->n; i++)
-		if (!dsn_is_ascii(m->env.rcpts[no->rcpt[i]].addr))
-			return true;
-	return (m->env.flags & MAIL_UTF8HDR) != 0 && m->env.smtputf8;
-}
-
-/* What is returned of the message; NULL when it cannot be read. */
-static uint8_t *
-read_back(const struct message *m, bool header_only, struct dsn *d)
-{
-	size_t len = m->len < RETURN_MAX ? (size_t)m->len : RETURN_MAX;
-	uint8_t *p = xmalloc(len + 1);
-	ssize_t got = spool_read(bo.spool, m->loc.seg, m->body_off, p, len);
-
-	d->headers_only = header_only || m->env.ret == RET_HDRS || m->len > RETURN_MAX || got != (ssize_t)len;
-	d->returned = (struct blob){ p, got > 0 ? (size_t)got : 0 };
-	d->eightbit = false;
-	if (got > 0 && (m->env.flags & MAIL_8BIT)) {
-		size_t n = d->headers_only ? dsn_header_len(d->returned) : (size_t)got, i;
-
-		for (i = 0; i < n && !d->eightbit; i++)
-			d->eightbit = p[i] >= 0x80;
-	}
-	return p;
-}
-
-static bool
-compose(const struct message *m, const struct notice *no, struct buf *out)
-{
-	struct qid_text id = qid_text(no->id), parent = qid_text(no->parent);
-	char boundary[40];
-	struct dsn_rcpt *v = xcalloc(no->n, sizeof(*v));
-	struct dsn d = { .hostname = child_conf()->hostname, .to = no->to, .id = id.s, .parent = parent.s, .boundary = boundary,
-	    .postmaster = no->kind == BIRTH_POSTMASTER, .now = ev_time_ms(), .arrival = m->env.arrival, .sender = m->env.sender,
-	    .envid = m->env.envid, .message_id = m->message_id, .size = m->len, .rcpts = v, .nrcpt = no->n,
-	    .utf8 = needs_utf8(m, no) };
-	uint8_t *body;
-	uint32_t i;
-
-	snprintf(boundary, sizeof(boundary), "=_%08x%08x%08x", arc4random(), arc4random(), arc4random());
-	for (i = 0; i < no->n; i++)
-		v[i] = dsn_rcpt(m, no->rcpt[i]);
-	body = read_back(m, no->kind == BIRTH_SUCCESS, &d);	/* RFC 3461 4.3: RET is about failures */
-	dsn_write(out, &d);
-	free(body);
-	free(v);
-	return d.utf8;
-}
-
 static void
 store(struct notice *no)
 {
@@ -314,17 +244,15 @@ store(struct notice *no)
 		notice_free(no);
 		return;
 	}
-	if (compose(m, no, &text))
-		env.smtputf8 = 1;
-	trail(&list, no);
+	notice_compose(bo.spool, m, no, &text);
+	env.smtputf8 = !dsn_is_ascii(no->to);
+	notice_trail(&list, no);
 	to.trail = buf_str(&list);
 	no->m = message_new(&env);
 	body = body_new(bo.spool, &no->m->env);
 	body_add(body, buf_data(&text), text.len);
 	bodyscan_end(&body->scan);
 	no->m->env.flags = body->scan.flags;
-	if (body->scan.flags & MAIL_8BIT)
-		no->m->env.body = BODY_8BITMIME;
 	no->m->message_id = message_strdup(no->m, body->scan.message_id);
 	no->m->len = body->len;
 	message_ready(no->m, NULL);
@@ -375,26 +303,43 @@ start(struct notice *no)
 	route_ask(&f, no->to, routed, no);
 }
 
-/* Takes the recipients that are owed a notice of that fate. NULL: none */
+/* Is the recipient one of those that a notice of this kind is for? Then it is being written now. */
+static bool
+take(struct message *m, uint32_t n, enum birth kind)
+{
+	struct rcpt *r = &m->rcpts[n];
+
+	if (kind == BIRTH_DELAY) {
+		if (r->delay != DELAY_OWED)
+			return false;
+		r->delay = r->state <= R_FLYING ? DELAY_WRITING : DELAY_NONE;
+		m->delays -= r->delay == DELAY_NONE;	/* it has come to its end meanwhile, or is held */
+		return r->delay == DELAY_WRITING;
+	}
+	if (r->state != R_OWED || (r->fate == MARK_BOUNCED) != (kind == BIRTH_FAILURE))
+		return false;
+	rcpt_set(m, n, R_NOTICE);
+	return true;
+}
+
+/* NULL: there is none for it. */
 static struct notice *
-gather(struct message *m, enum mark fate)
+gather(struct message *m, enum birth kind)
 {
 	struct notice *no = xcalloc(1, sizeof(*no));
 	uint32_t i;
 
-	no->rcpt = xcalloc(m->count[R_OWED] + 1, sizeof(*no->rcpt));
+	no->rcpt = xcalloc(m->count[R_OWED] + m->delays + 1, sizeof(*no->rcpt));
 	for (i = 0; i < m->env.rcpts_n; i++)
-		if (m->rcpts[i].state == R_OWED && m->rcpts[i].fate == fate) {
-			rcpt_set(m, i, R_NOTICE);
+		if (take(m, i, kind))
 			no->rcpt[no->n++] = i;
-		}
 	bo.making++;
 	if (no->n == 0) {
 		notice_free(no);
 		return NULL;
 	}
 	no->parent = m->id;
-	no->kind = fate == MARK_DELIVERED ? BIRTH_SUCCESS : BIRTH_FAILURE;
+	no->kind = (uint8_t)kind;
 	no->to = xstrdup(m->env.sender);
 	no->id = id_birth(no->parent, no->kind, no->rcpt[0]);
 	return no;
@@ -404,18 +349,23 @@ static void
 write_notices(struct message *m)
 {
 	bool null = *m->env.sender == '\0';
-	struct notice *good, *bad;
+	struct notice *good, *bad, *late;
 
 	TAILQ_REMOVE(&bo.owed, m, owed_link);
 	m->owed = false;
-	good = gather(m, MARK_DELIVERED);
-	bad = gather(m, MARK_BOUNCED);
+	good = gather(m, BIRTH_SUCCESS);
+	bad = gather(m, BIRTH_FAILURE);
+	late = gather(m, BIRTH_DELAY);
 	if (good != NULL)
 		start(good);
 	if (bad != NULL && null)
 		to_postmaster(bad);
 	else if (bad != NULL)
 		start(bad);
+	if (late != NULL)
+		start(late);
+	if (good == NULL && bad == NULL && late == NULL)
+		ready_settle(m);
 }
 
 static bool
@@ -424,9 +374,16 @@ success_waits(const struct message *m)
 	uint32_t i;
 
 	for (i = 0; i < m->env.rcpts_n; i++)
-		if (m->rcpts[i].state == R_OWED && m->rcpts[i].fate == MARK_DELIVERED)
+		if (m->rcpts[i].state == R_OWED && m->rcpts[i].fate != MARK_BOUNCED)
 			return true;
 	return false;
+}
+
+/* One notice tells of all that a pass through the recipients brings. */
+static bool
+gathered(const struct message *m, int64_t waited)
+{
+	return m->count[R_FLYING] + m->count[R_QUEUED] == 0 || waited >= GATHER_MS || (waited >= SUCCESS_MS && success_waits(m));
 }
 
 void
@@ -441,7 +398,7 @@ bounce_run(void)
 	TAILQ_FOREACH_SAFE(m, &bo.owed, owed_link, next) {
 		if (bo.making >= MAKING_MAX)
 			break;
-		if (m->count[R_FLYING] + m->count[R_QUEUED] == 0 || now - m->since >= GATHER_MS || success_waits(m))
+		if (gathered(m, now - m->owed_since))
 			write_notices(m);
 	}
 	if (!TAILQ_EMPTY(&bo.owed) && bo.timer.due == 0)

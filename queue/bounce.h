@@ -9,17 +9,19 @@
 #include "index.h"
 #include "message.h"
 
-enum birth { BIRTH_NONE, BIRTH_FAILURE, BIRTH_SUCCESS, BIRTH_POSTMASTER };
+/* What a message gives birth to; a number on the disk. */
+enum birth { BIRTH_NONE, BIRTH_FAILURE, BIRTH_SUCCESS, BIRTH_POSTMASTER, BIRTH_DELAY, BIRTH_ARCHIVE };
 
 void	 bounce_init(struct spool *);
 /* Must somebody be told of this end before the mark is set? */
 bool	 bounce_owes(const struct message *, uint32_t n, enum mark fate);
 void	 bounce_add(struct message *);		/* a recipient of it is R_OWED now */
+/* The recipient is late: its sender is told of it, once, if he may be. -> true: this message owed no notice before */
+bool	 bounce_delay(struct message *, uint32_t n);
 void	 bounce_look(void);				/* a job of a message that owes is done */
 void	 bounce_gone(struct message *);		/* it leaves memory */
 void	 bounce_run(void);
-/* Recovery: a notice was found; cb for each recipient of its parent that it tells of (trail: as written in the record). */
-void	 bounce_trail_each(const char *trail, void (*cb)(void *, uint32_t n), void *arg);
+/* Recovery: a notice was found: the mark of the recipients that it tells of; MARK_PENDING: it is no end of theirs. */
 enum mark bounce_fate(uint8_t birth);
 
 #endif

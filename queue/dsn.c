@@ -3,233 +3,47 @@
  * (or its header) that it is about.
  *
  * Called by bounce. Pure; owns nothing, cannot fail. Whatever comes from outside (replies, addresses, ORCPT) is written with its
- * control characters gone and lines broken, so that it cannot end a field or a part; bytes over 0x7e only where the DSN is
- * one for internationalized mail.
+ * control characters gone and lines broken, so that it cannot end a field or a part; bytes over 0x7e only where a part is one of
+ * internationalized mail, and never in the header: so a notice to an ASCII address passes servers without SMTPUTF8.
  */
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include "addr.h"
 #include "dsn.h"
-#include "reply.h"
+#include "dsn_text.h"
 
-#define FIELD_MAX	900		/* octets of a value, with what folding leaves room for */
-#define WIDTH		76
-
-static const char *const action_word[] = { [DSN_FAILED] = "failed", [DSN_DELIVERED] = "delivered", [DSN_RELAYED] = "relayed" };
-
-bool
-dsn_is_ascii(const char *s)
-{
-	while (*s != '\0' && (unsigned char)*s < 0x80)
-		s++;
-	return *s == '\0';
-}
-
-void
-dsn_date(char *out, size_t size, int64_t ms)
-{
-	static const char day[] = "SunMonTueWedThuFriSat", month[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-	time_t t = (time_t)(ms / 1000);
-	struct tm tm;
-
-	gmtime_r(&t, &tm);
-	snprintf(out, size, "%.3s, %02d %.3s %04d %02d:%02d:%02d +0000", day + 3 * tm.tm_wday, tm.tm_mday, month + 3 * tm.tm_mon,
-	    tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
-}
-
-size_t
-dsn_header_len(struct blob b)
-{
-	const uint8_t *end = memmem(b.p, b.len, "\r\n\r\n", 4), *nl;
-
-	if (b.len >= 2 && memcmp(b.p, "\r\n", 2) == 0)
-		return 2;
-	if (end != NULL)
-		return (size_t)(end - b.p) + 4;
-	nl = memrchr(b.p, '\n', b.len);
-	return nl != NULL ? (size_t)(nl - b.p) + 1 : 0;
-}
-
-/* ---- safe text ---- */
-
-/* Bytes that may stand in a line of ours; others become '?'. */
-static void
-clean(struct buf *b, const char *s, size_t n, bool utf8)
-{
-	size_t i;
-
-	for (i = 0; i < n; i++) {
-		unsigned char c = (unsigned char)s[i];
-
-		put_u8(b, c < 0x20 || c == 0x7f || (c >= 0x80 && !utf8) ? '?' : c);
-	}
-}
-
-/* Where to break s so that at most width bytes stand before it. */
-static size_t
-break_at(const char *s, size_t n, size_t width)
-{
-	size_t i = width;
-
-	if (n <= width)
-		return n;
-	while (i > width / 2 && s[i] != ' ')
-		i--;
-	if (s[i] != ' ')
-		i = width;
-	while (i > 1 && ((unsigned char)s[i] & 0xc0) == 0x80)
-		i--;
-	return i;
-}
-
-/* s in lines of a decent width, each after the first behind prefix. */
-static void
-wrapped(struct buf *b, const char *s, size_t used, const char *prefix, bool utf8)
-{
-	size_t n = strnlen(s, FIELD_MAX), cut, room;
-
-	for (;;) {
-		room = used < WIDTH - 20 ? WIDTH - used : 20;
-		cut = break_at(s, n, room);
-		clean(b, s, cut, utf8);
-		buf_adds(b, "\r\n");
-		s += cut;
-		n -= cut;
-		while (n > 0 && *s == ' ') {
-			s++;
-			n--;
-		}
-		if (n == 0)
-			return;
-		buf_adds(b, prefix);
-		used = strlen(prefix);
-	}
-}
-
-static void
-field(struct buf *b, const char *name, const char *value, bool utf8)
-{
-	if (*value == '\0')
-		return;
-	buf_addf(b, "%s: ", name);
-	wrapped(b, value, strlen(name) + 2, " ", utf8);
-}
-
-/* "host[address]:port" without the port; "" where it is no host ("maildir", "none"). */
-static void
-host_of(const char *relay, char *out, size_t size)
-{
-	const char *end = strrchr(relay, ':');
-
-	snprintf(out, size, "%.*s", end != NULL && *relay != '/' ? (int)(end - relay) : 0, relay);
-}
-
-/* ---- words for people ---- */
-
-static bool
-any(const struct dsn *d, enum dsn_action a)
-{
-	uint32_t i;
-
-	for (i = 0; i < d->nrcpt; i++)
-		if (d->rcpts[i].action == a)
-			return true;
-	return false;
-}
-
-static void
-indented(struct buf *b, const char *s, bool utf8)
-{
-	buf_adds(b, "    ");
-	wrapped(b, s, 4, "    ", utf8);
-}
-
-static void
-explain_failure(struct buf *b, const struct dsn *d, const struct dsn_rcpt *r)
-{
-	const struct reply_meaning *mean = reply_meaning(STAGE_RCPT, r->code, r->status);
-	char host[300], said[400];
-
-	if (r->expired)
-		indented(b, "It could not be delivered within the time that mail is kept here. The last try ended so:", d->utf8);
-	if (r->code != 0) {
-		snprintf(said, sizeof(said), "What happened: %s.", mean->what);
-		indented(b, said, d->utf8);
-		snprintf(said, sizeof(said), "What may help: %s.", mean->helps);
-		if (mean->helps != NULL && *mean->helps != '\0')
-			indented(b, said, d->utf8);
-	}
-	host_of(r->relay, host, sizeof(host));
-	if (r->code != 0 && *host != '\0') {
-		snprintf(said, sizeof(said), "The server %s said:", host);
-		indented(b, said, d->utf8);
-	}
-	buf_adds(b, "      ");
-	if (r->code != 0)
-		buf_addf(b, "%u ", r->code);
-	wrapped(b, r->text, r->code != 0 ? 10 : 6, "      ", d->utf8);
-}
-
-static void
-explain(struct buf *b, const struct dsn *d, const struct dsn_rcpt *r)
-{
-	buf_adds(b, "\r\n  <");
-	clean(b, r->addr, strnlen(r->addr, FIELD_MAX), d->utf8);
-	buf_adds(b, ">");
-	if (*r->orig != '\0' && strcasecmp(r->orig, r->addr) != 0) {
-		buf_adds(b, " (given as <");
-		clean(b, r->orig, strnlen(r->orig, FIELD_MAX), d->utf8);
-		buf_adds(b, ">)");
-	}
-	buf_adds(b, "\r\n");
-	if (r->action == DSN_FAILED)
-		explain_failure(b, d, r);
-	else if (r->action == DSN_DELIVERED)
-		indented(b, "was delivered to the mailbox.", d->utf8);
-	else
-		indented(b, "was handed to a server that may not tell what becomes of it.", d->utf8);
-}
-
-static void
-words(struct buf *b, const struct dsn *d)
-{
-	uint32_t i;
-
-	buf_addf(b, "This is the mail system at %s.\r\n\r\n", d->hostname);
-	if (d->postmaster)
-		buf_adds(b, "A message without a return address (a notice of another mail system,\r\n"
-		    "as a rule) could not be delivered. You get this as the postmaster; nobody\r\n"
-		    "else is told.\r\n");
-	else if (any(d, DSN_FAILED))
-		buf_adds(b, "Your message could not be delivered to the recipients below. It will not\r\n"
-		    "be tried again.\r\n");
-	else
-		buf_adds(b, "You asked to be told: your message arrived.\r\n");
-	for (i = 0; i < d->nrcpt; i++)
-		explain(b, d, &d->rcpts[i]);
-	buf_addf(b, "\r\nThe message had the queue id %s.", d->parent);
-	if (d->headers_only)
-		buf_adds(b, " Its header is attached.\r\n");
-	else
-		buf_adds(b, " It is attached.\r\n");
-}
+static const char *const action_word[] = {
+	[DSN_FAILED] = "failed", [DSN_DELAYED] = "delayed", [DSN_DELIVERED] = "delivered", [DSN_RELAYED] = "relayed",
+	[DSN_EXPANDED] = "expanded"
+};
 
 /* ---- fields for programs ---- */
 
-/* "rfc822;a@b" from ORCPT's xtext; what is no such thing is left out. */
+/* "rfc822;a@b". An internationalized address stands as it is in a report that may have it, else escaped. */
+static void
+address_field(struct buf *b, const struct dsn *d, const char *name, const char *type, size_t n, const char *addr)
+{
+	char text[900], value[1000];
+	bool i18n = n == 5 && strncasecmp(type, "utf-8", 5) == 0;
+
+	if (i18n && d->utf8)
+		addr_utf8_unescape(addr, text, sizeof(text));
+	else if (!dsn_is_ascii(addr) && !d->utf8)
+		addr_utf8_escape(addr, text, sizeof(text));
+	else
+		strlcpy(text, addr, sizeof(text));
+	snprintf(value, sizeof(value), "%.*s;%s", (int)n, type, text);
+	dsn_field(b, name, value, d->utf8);
+}
+
+/* What is no "type;address" is left out. */
 static void
 original_recipient(struct buf *b, const struct dsn *d, const struct dsn_rcpt *r)
 {
-	const char *semi = strchr(r->orcpt, ';');
-	char addr[600], value[700];
+	size_t n = strcspn(r->orcpt, ";");
 
-	if (semi == NULL || (size_t)(semi - r->orcpt) > 60)
-		return;
-	if (!xtext_decode(semi + 1, strlen(semi + 1), addr, sizeof(addr)))
-		strlcpy(addr, semi + 1, sizeof(addr));
-	snprintf(value, sizeof(value), "%.*s;%s", (int)(semi - r->orcpt), r->orcpt, addr);
-	field(b, "Original-Recipient", value, d->utf8);
+	if (n > 0 && n <= 60 && r->orcpt[n] == ';' && r->orcpt[n + 1] != '\0')
+		address_field(b, d, "Original-Recipient", r->orcpt, n, r->orcpt + n + 1);
 }
 
 static void
@@ -243,43 +57,67 @@ diagnostic(struct buf *b, const struct dsn *d, const struct dsn_rcpt *r)
 		snprintf(value, sizeof(value), "smtp; %u %s", r->code, r->text);
 	else
 		snprintf(value, sizeof(value), "X-Postern; %s", r->text);
-	field(b, "Diagnostic-Code", value, d->utf8);
+	dsn_field(b, "Diagnostic-Code", value, d->utf8);
+}
+
+/* RFC 3463, RFC 3464 2.3.4: its class fits the action; what expired says so, and the reply tells why. */
+static const char *
+status(const struct dsn_rcpt *r)
+{
+	size_t n = strspn(r->status, "0123456789.");
+	bool good = n >= 5 && r->status[n] == '\0' && r->status[1] == '.';
+
+	if (r->action == DSN_FAILED)
+		return r->expired ? "4.4.7" : good && (*r->status == '5' || *r->status == '4') ? r->status : "5.0.0";
+	if (r->action == DSN_DELAYED)
+		return good && *r->status == '4' ? r->status : "4.0.0";
+	return good && *r->status == '2' ? r->status : "2.0.0";
+}
+
+static void
+remote_mta(struct buf *b, const struct dsn_rcpt *r)
+{
+	char host[300], value[400];
+
+	dsn_host(r->relay, host, sizeof(host));
+	if (*host == '\0')
+		return;
+	snprintf(value, sizeof(value), "dns; %.*s", (int)strcspn(host, "["), host);
+	dsn_field(b, "Remote-MTA", value, false);
 }
 
 static void
 rcpt_fields(struct buf *b, const struct dsn *d, const struct dsn_rcpt *r)
 {
-	char value[700], host[300], date[64];
+	const char *type = dsn_is_ascii(r->addr) ? "rfc822" : "utf-8";
+	char date[64];
 
 	buf_adds(b, "\r\n");
 	original_recipient(b, d, r);
-	snprintf(value, sizeof(value), "%s;%s", dsn_is_ascii(r->addr) ? "rfc822" : "utf-8", r->addr);
-	field(b, "Final-Recipient", value, d->utf8);
+	address_field(b, d, "Final-Recipient", type, strlen(type), r->addr);
 	buf_addf(b, "Action: %s\r\n", action_word[r->action]);
-	field(b, "Status", r->status, false);
-	host_of(r->relay, host, sizeof(host));
-	if (*host != '\0') {
-		snprintf(value, sizeof(value), "dns; %.*s", (int)strcspn(host, "["), host);
-		field(b, "Remote-MTA", value, false);
-	}
-	if (r->action == DSN_FAILED)
+	dsn_field(b, "Status", status(r), false);
+	remote_mta(b, r);
+	if (r->action == DSN_FAILED || r->action == DSN_DELAYED)
 		diagnostic(b, d, r);
-	dsn_date(date, sizeof(date), r->when);
-	buf_addf(b, "Last-Attempt-Date: %s\r\n", date);
+	if (r->when != 0) {
+		dsn_date(date, sizeof(date), r->when);
+		buf_addf(b, "Last-Attempt-Date: %s\r\n", date);
+	}
+	if (r->action == DSN_DELAYED && r->until != 0) {
+		dsn_date(date, sizeof(date), r->until);
+		buf_addf(b, "Will-Retry-Until: %s\r\n", date);
+	}
 }
 
 static void
 report(struct buf *b, const struct dsn *d)
 {
-	char value[700], date[64];
+	char date[64];
 	uint32_t i;
 
 	buf_addf(b, "Reporting-MTA: dns; %s\r\n", d->hostname);
-	if (*d->envid != '\0') {
-		if (!xtext_decode(d->envid, strlen(d->envid), value, sizeof(value)))
-			strlcpy(value, d->envid, sizeof(value));
-		field(b, "Original-Envelope-Id", value, d->utf8);
-	}
+	dsn_field(b, "Original-Envelope-Id", d->envid, d->utf8);
 	dsn_date(date, sizeof(date), d->arrival);
 	buf_addf(b, "Arrival-Date: %s\r\nX-Postern-Queue-ID: %s\r\n", date, d->parent);
 	for (i = 0; i < d->nrcpt; i++)
@@ -288,28 +126,22 @@ report(struct buf *b, const struct dsn *d)
 
 /* ---- the whole ---- */
 
-static const char *
-subject(const struct dsn *d)
-{
-	if (d->postmaster)
-		return "Postmaster: a notice could not be delivered";
-	return any(d, DSN_FAILED) ? "Undelivered mail returned to sender" : "Delivered: your message arrived";
-}
-
 static void
-header(struct buf *b, const struct dsn *d)
+header(struct buf *b, const struct dsn *d, bool eightbit)
 {
 	char date[64];
 
 	dsn_date(date, sizeof(date), d->now);
 	buf_addf(b, "Date: %s\r\nFrom: Mail Delivery System <MAILER-DAEMON@%s>\r\nTo: <", date, d->hostname);
-	clean(b, d->to, strnlen(d->to, FIELD_MAX), d->utf8);
-	buf_addf(b, ">\r\nSubject: %s\r\nMessage-ID: <%s@%s>\r\n", subject(d), d->id, d->hostname);
-	field(b, "In-Reply-To", d->message_id, d->utf8);
-	field(b, "References", d->message_id, d->utf8);
+	dsn_clean(b, d->to, strnlen(d->to, FIELD_MAX), true);
+	buf_addf(b, ">\r\nSubject: %s\r\nMessage-ID: <%s@%s>\r\n", dsn_subject(d), d->id, d->hostname);
+	if (dsn_is_ascii(d->message_id)) {
+		dsn_field(b, "In-Reply-To", d->message_id, false);
+		dsn_field(b, "References", d->message_id, false);
+	}
 	buf_addf(b, "Auto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n"
 	    "Content-Type: multipart/report; report-type=delivery-status;\r\n\tboundary=\"%s\"\r\n", d->boundary);
-	if (d->utf8 || d->eightbit)
+	if (eightbit)
 		buf_adds(b, "Content-Transfer-Encoding: 8bit\r\n");
 	buf_adds(b, "\r\nThis is a delivery report in MIME format.\r\n");
 }
@@ -338,12 +170,27 @@ returned(struct buf *b, const struct dsn *d)
 		buf_adds(b, "\r\n");
 }
 
+/* The other server's words may be in any language, whatever the rest is. */
+static bool
+words_utf8(const struct dsn *d)
+{
+	uint32_t i;
+
+	for (i = 0; i < d->nrcpt; i++)
+		if (!dsn_is_ascii(d->rcpts[i].text) && (d->rcpts[i].action == DSN_FAILED || d->rcpts[i].action == DSN_DELAYED))
+			return true;
+	return d->utf8;
+}
+
 void
 dsn_write(struct buf *b, const struct dsn *d)
 {
-	header(b, d);
-	part(b, d, "Notice", d->utf8 ? "text/plain; charset=utf-8" : "text/plain; charset=us-ascii", d->utf8);
-	words(b, d);
+	struct dsn people = *d;
+
+	people.utf8 = words_utf8(d);
+	header(b, d, people.utf8 || d->utf8 || d->eightbit);
+	part(b, d, "Notice", people.utf8 ? "text/plain; charset=utf-8" : "text/plain; charset=us-ascii", people.utf8);
+	dsn_words(b, &people);
 	part(b, d, "Delivery report", d->utf8 ? "message/global-delivery-status" : "message/delivery-status", d->utf8);
 	report(b, d);
 	returned(b, d);

@@ -10,23 +10,25 @@
 #include <stdint.h>
 #include "buf.h"
 
-enum dsn_action { DSN_FAILED, DSN_DELIVERED, DSN_RELAYED };
+enum dsn_action { DSN_FAILED, DSN_DELAYED, DSN_DELIVERED, DSN_RELAYED, DSN_EXPANDED };
 
 struct dsn_rcpt {
-	const char	*addr, *orig, *orcpt;	/* final, as given at RCPT (or ""), ORCPT (or "") */
+	const char	*addr, *orig, *orcpt;	/* final, as given at RCPT (or ""), ORCPT without xtext (or "") */
 	enum dsn_action	 action;
 	bool		 expired;
 	const char	*status;		/* "5.1.1" */
 	unsigned	 code;			/* of the reply; 0: no reply */
 	const char	*text, *relay;		/* the reply; "host[address]:port", a mailbox, or "" */
-	int64_t		 when;			/* ms */
+	int64_t		 when;			/* ms; 0: not known */
+	int64_t		 until;			/* DSN_DELAYED: it is given up then; 0: not known */
 };
 
 struct dsn {
 	const char	*hostname, *to, *id, *parent, *boundary;	/* ids as text */
 	bool		 postmaster;		/* about a message without a sender */
+	bool		 archive;		/* ... which was a copy for the archive */
 	int64_t		 now, arrival;		/* ms */
-	const char	*sender, *envid, *message_id;
+	const char	*envid, *message_id;	/* ENVID without xtext (or "") */
 	uint64_t	 size;			/* of the message */
 	struct blob	 returned;		/* its beginning, or all of it */
 	bool		 headers_only;		/* returned is to be cut at the end of the header */
@@ -41,5 +43,8 @@ void	dsn_date(char *, size_t, int64_t ms);
 /* Bytes up to and with the empty line (or all), whole lines. */
 size_t	dsn_header_len(struct blob);
 bool	dsn_is_ascii(const char *);
+/* dsn_words.c: the part for people. */
+void	dsn_words(struct buf *, const struct dsn *);
+const char *dsn_subject(const struct dsn *);
 
 #endif

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "archive.h"
 #include "child.h"
 #include "clock.h"
 #include "id.h"
@@ -37,6 +38,7 @@ struct tx {
 	uint64_t	 serial;		/* of the listener's edge */
 	struct message	*m;
 	struct body	*body;
+	uint64_t	 copy;			/* archive.h */
 	unsigned	 code;			/* it went wrong: the reply; 0: fine so far */
 	const char	*dsn, *text;
 };
@@ -159,10 +161,12 @@ stored(void *arg, int error, struct loc loc, uint64_t body_off)
 
 	if (error != 0) {
 		log_warn("%s: cannot be stored: %s", qid_text(m->id).s, strerror(error));
+		archive_undo(tx->copy);
 		answer_error(tx, error);
 		message_free(m);
 		return;
 	}
+	archive_keep(tx->copy);
 	m->loc = loc;
 	m->body_off = body_off;
 	log_queued(m);
@@ -171,6 +175,22 @@ stored(void *arg, int error, struct loc loc, uint64_t body_off)
 	snprintf(text, sizeof(text), "queued as %s", qid_text(m->id).s);
 	answer(tx, 250, "2.0.0", text);
 	sched_fresh(m);
+}
+
+/* The copies that must be made of it are on the disk: now itself. */
+static void
+archived(void *arg, int error, uint64_t copy)
+{
+	struct tx *tx = arg;
+
+	if (error != 0) {
+		body_free(tx->body);
+		message_free(tx->m);
+		answer_error(tx, error);
+		return;
+	}
+	tx->copy = copy;
+	spool_commit(in.spool, tx->body, &tx->m->env, stored, tx);
 }
 
 /* ---- from the listeners ---- */
@@ -303,7 +323,7 @@ on_TX_COMMIT(struct edge *e, uint32_t id, struct p_none *p, int fd)
 	m->len = tx->body->len;
 	m->message_id = message_strdup(m, tx->body->scan.message_id);
 	message_ready(m, NULL);
-	spool_commit(in.spool, tx->body, &m->env, stored, tx);
+	archive_begin(m, tx->body, archived, tx);
 }
 
 void

@@ -76,8 +76,11 @@ take_row(struct message *m, const struct index_msg *row)
 			continue;
 		m->rcpts[from->n].due = from->due;
 		m->rcpts[from->n].attempts = from->attempts;
-		if (*text != '\0')
+		m->rcpts[from->n].notified = from->notified;
+		if (*text != '\0') {
 			rcpt_last(m, from->n, from->code, "", text, "");
+			m->rcpts[from->n].last->when = 0;
+		}
 	}
 	m->message_id = message_strdup(m, row->message_id);
 }

@@ -4,6 +4,7 @@
  * Started by the parent as every program is (child.h), in the spool directory. Ends when the parent's edge closes, or when the
  * index is broken beyond use: the next start makes it again from the segments.
  */
+#include "archive.h"
 #include "bounce.h"
 #include "child.h"
 #include "control.h"
@@ -41,6 +42,7 @@ open_all(void)
 	sched_init(spool, index_);
 	job_init(spool);
 	bounce_init(spool);
+	archive_init(spool);
 	intake_init(spool, index_);
 	control_init(spool, index_);
 	opened = ev_now_ms();
@@ -120,6 +122,7 @@ main(int argc, char **argv)
 	while (child_turn()) {
 		if (spool == NULL)
 			continue;
+		archive_run();
 		intake_commit();
 		sched_run();
 		bounce_run();

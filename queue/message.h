@@ -29,7 +29,11 @@ struct last {			/* what became of the last attempt */
 	unsigned	 code;			/* 0: none */
 	char		 dsn[12];
 	const char	*text, *relay;		/* text begins with the enhanced code, if there is one */
-	int64_t		 when;
+	int64_t		 when;			/* 0: before it was loaded from the index, which has neither it nor the relay */
+};
+
+enum delay {			/* a notice of the delay, beside the state */
+	DELAY_NONE, DELAY_OWED, DELAY_WRITING
 };
 
 struct job;
@@ -41,6 +45,9 @@ struct rcpt {
 	uint8_t		 fate;		/* R_OWED, R_NOTICE: the mark to be set when the notice is on disk */
 	bool		 tried;		/* in this run */
 	bool		 expired;	/* given up for its age */
+	bool		 remote_dsn;	/* the host that took it tells the sender itself */
+	bool		 notified;	/* its sender was told of the delay */
+	uint8_t		 delay;		/* enum delay */
 	uint32_t	 attempts;
 	uint32_t	 next;		/* in a parcel or job; UINT32_MAX: the last */
 	int64_t		 due;		/* clock_now() */
@@ -56,9 +63,11 @@ struct message {
 	uint64_t	 body_off, len;
 	struct rcpt	*rcpts;			/* beside env.rcpts */
 	uint32_t	 count[R__N];		/* recipients by state */
+	uint32_t	 delays;		/* recipients whose delay is to be told, or is being written of */
 	uint32_t	 cap;			/* room in env.rcpts */
 	const char	*message_id;
-	int64_t		 since;			/* R_OWED: the first one, clock_now() */
+	int64_t		 since;			/* fresh: clock_now() */
+	int64_t		 owed_since;		/* R_OWED, DELAY_OWED: the first one */
 	bool		 row, fresh, owed, stuck, lost;
 	bool		 removed;		/* by the administrator: what returns from a job is not tried again */
 	uint8_t		 suspect, kills;	/* suspect.c */

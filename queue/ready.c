@@ -81,13 +81,14 @@ ready_row(const struct message *m)
 			continue;
 		row.rcpts[row.nrcpt++] = (struct index_rcpt){ .n = i, .addr = e->addr, .domain = addr_domain(e->addr),
 		    .action = e->action, .mark = r->state == R_HELD ? MARK_HELD : MARK_PENDING, .due = r->due,
-		    .attempts = r->attempts, .code = r->last != NULL ? r->last->code : 0, .reply = reply };
+		    .attempts = r->attempts, .code = r->last != NULL ? r->last->code : 0, .reply = reply,
+		    .notified = r->notified };
 	}
 	return row;
 }
 
-static int
-put_row(struct message *m)
+int
+ready_put_row(struct message *m)
 {
 	struct index_msg row = ready_row(m);
 	int rc = index_put(rd.index, &row);
@@ -116,7 +117,7 @@ rows_due(int64_t since)
 
 	while ((m = TAILQ_FIRST(&rd.fresh)) != NULL && m->since <= since) {
 		unfresh(m);
-		put_row(m);
+		ready_put_row(m);
 	}
 	if (m != NULL)
 		ev_timer_set(&rd.row_timer, READY_ROW_MS);
@@ -252,7 +253,7 @@ ready_settle(struct message *m)
 	}
 	if (suspect_waits(m))
 		return false;
-	if (put_row(m) == -1) {
+	if (ready_put_row(m) == -1) {
 		stick(m);
 		return false;
 	}

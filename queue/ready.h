@@ -27,6 +27,8 @@ void	 ready_overflow(struct message *);
 bool	 ready_settle(struct message *);
 /* Sets a recipient's mark on disk and here. A disk that does not take it is logged: the mail may be sent twice, never lost. */
 void	 ready_mark(struct message *, uint32_t n, enum mark);
+/* Its row as it is now, before anything that comes later; -1: the index does not take it. */
+int	 ready_put_row(struct message *);
 /* Every message in memory has its row afterwards (the fresh ones are few). */
 void	 ready_flush_rows(void);
 /* Notes in the index how far each segment need not be scanned again. By itself once a second, and at the end. */

@@ -11,6 +11,7 @@
 #include "addr.h"
 #include "bounce.h"
 #include "log.h"
+#include "notice.h"
 #include "qid.h"
 #include "recovery.h"
 #include "xmalloc.h"
@@ -71,7 +72,7 @@ record(void *arg, const struct spool_record *rec)
 	    .message_id = "", .size = rec->body_len, .uid = e->uid };
 	uint32_t i;
 
-	if (e->birth != BIRTH_NONE && e->rcpts_n > 0)
+	if (e->birth != BIRTH_NONE && e->birth != BIRTH_ARCHIVE && e->rcpts_n > 0)
 		keep_birth(r, e);
 	if (index_has(r->index, e->id, rec->loc))	/* it knows more: attempts and due times */
 		return;
@@ -103,11 +104,19 @@ settle_rcpt(void *arg, uint32_t n)
 	struct parent *p = arg;
 	uint32_t i;
 
-	for (i = 0; i < p->row->nrcpt; i++)
-		if (p->row->rcpts[i].n == n && p->row->rcpts[i].mark == MARK_PENDING) {
+	for (i = 0; i < p->row->nrcpt; i++) {
+		struct index_rcpt *r = &p->row->rcpts[i];
+
+		if (r->n != n || r->mark != MARK_PENDING)
+			continue;
+		if (mark_final(p->fate)) {
 			spool_mark(p->sp, p->row->loc, n, p->fate);
 			index_rcpt_final(p->ix, p->row->id, n);
+		} else if (!r->notified) {
+			r->notified = true;
+			index_rcpt(p->ix, p->row->id, r);
 		}
+	}
 }
 
 static void
@@ -119,7 +128,7 @@ settle_parent(struct spool *sp, struct index *ix, const struct birth_found *b)
 	if (p.row == NULL)
 		return;
 	log_info("%s: its notice is there: marks set", qid_text(b->parent).s);
-	bounce_trail_each(b->trail, settle_rcpt, &p);
+	notice_trail_each(b->trail, settle_rcpt, &p);
 	if ((left = index_get(ix, b->parent)) == NULL)
 		spool_final(sp, p.row->loc);
 	index_msg_free(left);

@@ -66,11 +66,38 @@ bounced(struct message *m, uint32_t n)
 	end_of(m, n, MARK_BOUNCED);
 }
 
+/* Copies for the archive have no sender, but are no bounces. */
+struct dest_policy
+result_policy(const struct message *m, uint32_t n)
+{
+	struct dest_policy p = conf_policy(child_conf(), addr_domain(m->env.rcpts[n].addr), NULL);
+
+	if (*m->env.sender == '\0' && m->env.birth != BIRTH_ARCHIVE)
+		conf_policy_bounce(child_conf(), &p);
+	return p;
+}
+
+/* With the first recipient that is late come all that were tried and are: there is one notice for them. */
+static void
+tell_delay(struct message *m, uint32_t n, const struct dest_policy *p, int64_t now)
+{
+	struct dest_policy other;
+	uint32_t i;
+
+	if (!retry_delayed(p, m->env.arrival, now) || !bounce_delay(m, n))
+		return;
+	for (i = 0; i < m->env.rcpts_n; i++) {
+		other = result_policy(m, i);
+		if (m->rcpts[i].state <= R_FLYING && retry_delayed(&other, m->env.arrival, now))
+			bounce_delay(m, i);
+	}
+}
+
 static void
 deferred(struct message *m, uint32_t n)
 {
 	struct rcpt *r = &m->rcpts[n];
-	struct dest_policy p = conf_policy(child_conf(), addr_domain(m->env.rcpts[n].addr), NULL);
+	struct dest_policy p = result_policy(m, n);
 	int64_t now = clock_now();
 
 	r->attempts++;
@@ -87,16 +114,19 @@ deferred(struct message *m, uint32_t n)
 	r->due = retry_due(&p, m->env.arrival, now, r->attempts, arc4random());
 	r->job = NULL;
 	rcpt_set(m, n, R_IDLE);
+	tell_delay(m, n, &p, now);
 }
 
 static void
 not_before(struct message *m, uint32_t n, struct dest *d, uint64_t rest_ms)
 {
-	int64_t until = clock_now() + (int64_t)(rest_ms < REST_MAX ? rest_ms : REST_MAX);
+	int64_t now = clock_now(), until = now + (int64_t)(rest_ms < REST_MAX ? rest_ms : REST_MAX);
+	struct dest_policy p = result_policy(m, n);
 
 	m->rcpts[n].due = until;
 	m->rcpts[n].job = NULL;
 	rcpt_set(m, n, R_IDLE);
+	tell_delay(m, n, &p, now);
 	if (d->kind == ACTION_RELAY)
 		dest_rest(d, until);
 }
@@ -112,6 +142,7 @@ take_one(struct message *m, struct job *j, const struct p_job_result *p, const s
 		not_before(m, r->n, j->d, p->rest_ms);
 		return;
 	}
+	m->rcpts[r->n].remote_dsn = r->remote_dsn != 0;
 	if (r->outcome != OUT_SENT || m->env.rcpts[r->n].notify & NOTIFY_SUCCESS)
 		rcpt_last(m, r->n, r->code, r->dsn, r->text, p->relay);
 	if (r->outcome == OUT_SENT)

@@ -2,11 +2,14 @@
 #ifndef RESULT_H
 #define RESULT_H
 
+#include "conf.h"
 #include "job.h"
 
 void	 result_take(struct message *, struct job *, const struct p_job_result *);
 /* After all of a job was noted: what is due again stands in line, what is done goes. m may be gone afterwards. */
 void	 result_after(struct message *);
+/* How long it is tried, and how often. */
+struct dest_policy result_policy(const struct message *, uint32_t n);
 /* A job for an action that throws the mail away (the recipients from first on, R_FLYING). m may be gone afterwards. */
 void	 result_discard(struct message *, struct dest *, uint32_t first);
 /* Routing says no for good. */

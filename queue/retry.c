@@ -21,13 +21,21 @@ retry_wait(const struct dest_policy *p, uint32_t attempts, uint32_t rnd)
 	return base > p->retry_min ? base : p->retry_min;
 }
 
+/* A due time beyond an event comes at the event instead, unless that is too soon for another attempt. */
+static int64_t
+not_beyond(int64_t due, int64_t event, int64_t soonest)
+{
+	return due > event && event >= soonest ? event : due;
+}
+
 int64_t
 retry_due(const struct dest_policy *p, int64_t arrival, int64_t now, uint32_t attempts, uint32_t rnd)
 {
-	int64_t due = now + (int64_t)retry_wait(p, attempts, rnd), end = arrival + (int64_t)p->lifetime;
+	int64_t due = now + (int64_t)retry_wait(p, attempts, rnd), soonest = now + (int64_t)p->retry_min;
 
-	if (due > end && end >= now + (int64_t)p->retry_min)
-		due = end;
+	due = not_beyond(due, arrival + (int64_t)p->lifetime, soonest);
+	if (p->delay_notice > 0)
+		due = not_beyond(due, arrival + (int64_t)p->delay_notice, soonest);
 	return due;
 }
 
@@ -35,6 +43,12 @@ bool
 retry_expired(const struct dest_policy *p, int64_t arrival, int64_t now, bool tried)
 {
 	return tried && retry_age(arrival, now) >= (int64_t)p->lifetime;
+}
+
+bool
+retry_delayed(const struct dest_policy *p, int64_t arrival, int64_t now)
+{
+	return p->delay_notice > 0 && p->delay_notice < p->lifetime && retry_age(arrival, now) >= (int64_t)p->delay_notice;
 }
 
 int64_t

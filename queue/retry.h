@@ -8,10 +8,11 @@
 
 /* Milliseconds to wait after that many attempts (1, 2, ...), between retry_min and retry_max; rnd: any random number. */
 uint64_t retry_wait(const struct dest_policy *, uint32_t attempts, uint32_t rnd);
-/* When the next attempt is due; an attempt at the very end of the lifetime is not missed. */
+/* When the next attempt is due; an attempt at the very end of the lifetime, or when a delay is to be told, is not missed. */
 int64_t	 retry_due(const struct dest_policy *, int64_t arrival, int64_t now, uint32_t attempts, uint32_t rnd);
 /* Nothing is given up that was not tried in this run: the clock may have been wrong while we were away. */
 bool	 retry_expired(const struct dest_policy *, int64_t arrival, int64_t now, bool tried);
+bool	 retry_delayed(const struct dest_policy *, int64_t arrival, int64_t now);	/* time to tell the sender */
 int64_t	 retry_age(int64_t arrival, int64_t now);		/* never negative */
 
 #endif

@@ -26,6 +26,8 @@ struct route {
 	struct sockaddr_storage	 client;
 	char			*helo, *mail_from, *tag, *addr;
 	struct answers		 answers;
+	route_decider		*decider;		/* NULL: match_rcpt */
+	void			*decider_arg;
 	route_done		*done;
 	void			*arg;
 };
@@ -112,7 +114,10 @@ step(struct route *r)
 	enum match_result result;
 
 	memset(&m, 0, sizeof(m));
-	result = match_rcpt(child_conf(), &r->facts, r->addr, &r->answers, &m);
+	if (r->decider != NULL)
+		result = r->decider(r->decider_arg, &r->answers, &m);
+	else
+		result = match_rcpt(child_conf(), &r->facts, r->addr, &r->answers, &m);
 	if (result == MATCH_NEED && ++r->rounds <= ROUNDS) {
 		send_questions(r);
 		return;
@@ -141,6 +146,19 @@ route_ask(const struct match_facts *f, const char *addr, route_done *done, void 
 	r->facts.mail_from = r->mail_from = xstrdup(f->mail_from);
 	r->facts.tag = r->tag = xstrdup(f->tag);
 	r->addr = xstrdup(addr);
+	r->done = done;
+	r->arg = arg;
+	TAILQ_INSERT_TAIL(&rt.open, r, link);
+	step(r);
+}
+
+void
+route_decide(route_decider *decider, void *decider_arg, route_done *done, void *arg)
+{
+	struct route *r = xcalloc(1, sizeof(*r));
+
+	r->decider = decider;
+	r->decider_arg = decider_arg;
 	r->done = done;
 	r->arg = arg;
 	TAILQ_INSERT_TAIL(&rt.open, r, link);

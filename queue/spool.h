@@ -41,6 +41,7 @@ struct body {			/* up to 64 KiB in memory (64 MiB for all), beyond that its own 
 /* env is complete (all recipients): its size fixes where the bytes of a large message begin. Borrowed until spool_commit's done. */
 struct body *body_new(struct spool *, const struct p_env *);
 void	 body_add(struct body *, const void *, size_t);	/* failures stay in ->error */
+int	 body_read(const struct body *, uint64_t off, void *, size_t);	/* what is in it so far; -1/errno */
 void	 body_free(struct body *);			/* aborts: nothing of it can surface */
 
 /*

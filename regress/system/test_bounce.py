@@ -41,10 +41,10 @@ def parts(text):
 
 def test_parameters():
     with Sink(rcpt=refuse) as sink, Postern(RELAY, sink=sink.port) as p:
-        send(p, "me@example.test", ["bad@far.test"], mail_opts=" RET=HDRS ENVID=QQ+2B1", rcpt_opts=" ORCPT=rfc822;o+2Bx@y.test")
+        send(p, "me@example.test", ["bad@far.test"], mail_opts=" RET=HDRS ENVID=QQ+2B41", rcpt_opts=" ORCPT=rfc822;o+2B41@y.test")
         words, top, rcpts, original = parts(p.wait_mail("me")[0])
-        assert top["Original-Envelope-Id"] == "QQ+1", top.items()
-        assert rcpts[0]["Original-Recipient"].split(";")[1] == "o+x@y.test", rcpts[0].items()
+        assert top["Original-Envelope-Id"] == "QQ+41", top.items()
+        assert rcpts[0]["Original-Recipient"].split(";")[1] == "o+41@y.test", rcpts[0].items()
         assert original.get_content_type() == "text/rfc822-headers"
         assert "Subject: about" in original.get_content() and "the body" not in original.get_content()
         assert "no such person" in words

@@ -85,7 +85,8 @@ static bool
 same_dest(const struct conf_dest *a, const struct conf_dest *b)
 {
 	return a->kind == b->kind && same(a->text, b->text) && a->has == b->has && a->concurrency == b->concurrency &&
-	    a->retry_min == b->retry_min && a->retry_max == b->retry_max && a->lifetime == b->lifetime;
+	    a->retry_min == b->retry_min && a->retry_max == b->retry_max && a->lifetime == b->lifetime &&
+	    a->delay_notice == b->delay_notice;
 }
 
 #define SAME_ALL(field, n, fn) do { \
@@ -98,6 +99,12 @@ static bool
 same_string(char *const *a, char *const *b)
 {
 	return same(*a, *b);
+}
+
+static bool
+same_archive(const struct conf_archive *a, const struct conf_archive *b)
+{
+	return same_pattern(&a->from, &b->from) && same_pattern(&a->for_, &b->for_) && same(a->to, b->to);
 }
 
 static void
@@ -114,8 +121,11 @@ same_conf(const struct conf *a, const struct conf *b)
 	SAME_ALL(listen, nlisten, same_listen);
 	SAME_ALL(table, ntable, same_table);
 	SAME_ALL(dest, ndest, same_dest);
+	TEST(a->bounces.has == b->bounces.has && a->bounces.lifetime == b->bounces.lifetime &&
+	    a->bounces.retry_min == b->bounces.retry_min && a->bounces.retry_max == b->bounces.retry_max);
 	SAME_ALL(action, naction, same_action);
 	SAME_ALL(match, nmatch, same_rule);
+	SAME_ALL(archive, narchive, same_archive);
 	SAME_ALL(resolvers, nresolvers, same_string);
 	SAME_ALL(local_addr, nlocal_addr, same_string);
 }
@@ -184,11 +194,14 @@ static const char everything[] =
     "table big file \"/etc/passwd\"\n"
     "table empty { }\n"
     "table nets { 192.0.2.0/24, ::1 }\n"
-    "destination example.com { retry 1m..30m, lifetime 2d }\n"
+    "destination example.com { retry 1m..30m, lifetime 2d, delay-notice 90m }\n"
     "destination .example.com { concurrency 5\n retry 2m..1h }\n"
     "destination mx mx.example.net { concurrency 3 }\n"
     "destination mx *.example.net { concurrency 4, lifetime 1d }\n"
-    "destination * { concurrency 6 }\n"
+    "destination * { concurrency 6, delay-notice never }\n"
+    "bounces { lifetime 1d, retry 1m..2h }\n"
+    "archive from <nets> for !.example.org to journal@example.com\n"
+    "archive to journal\n"
     "action local maildir \"/tmp/%{domain}/%{user}\" user root users <users>\n"
     "action own maildir\n"
     "action own2 maildir ~/Mail/in user root\n"
@@ -235,7 +248,7 @@ check_values(const struct conf *c)
 	TEST(!c->action[3].via[0].literal && c->action[3].via[1].literal && c->action[3].via[2].literal);
 	TEST_STR(c->action[3].via[3].host, "::1");
 	TEST_INT(c->action[3].via[3].port, 27);
-	TEST_INT(c->match[0].line, 41);
+	TEST_INT(c->match[0].line, 44);
 	TEST_INT(c->match[1].tag.negate, 1);
 	TEST_INT(c->match[1].for_pattern.kind, PAT_SUFFIX);
 	TEST_INT(c->match[1].helo.kind, PAT_GLOB);
@@ -254,6 +267,13 @@ check_policy(const struct conf *c)
 	TEST_INT(p.retry_min, 60 * 1000);
 	TEST_INT(p.lifetime, 2 * 24 * 3600 * 1000LL);
 	TEST_INT(p.concurrency, 6);
+	TEST_INT(p.delay_notice, 90 * 60 * 1000);
+	conf_policy_bounce(c, &p);
+	TEST_INT(p.lifetime, 24 * 3600 * 1000LL);
+	TEST_INT(p.retry_max, 2 * 3600 * 1000LL);
+	TEST_INT(p.delay_notice, 0);
+	p = conf_policy(c, "other.org", NULL);
+	TEST_INT(p.delay_notice, 0);
 	p = conf_policy(c, "a.b.example.com", "mx.example.net");
 	TEST_INT(p.retry_min, 2 * 60 * 1000);
 	TEST_INT(p.concurrency, 5);
@@ -445,7 +465,10 @@ static const struct bad {
 	{ "dkim example.org selector s key \"/k\"", 1, 1, "not available yet" },
 	{ "source a address 192.0.2.1", 1, 1, "not available yet" },
 	{ "pool p { a, b weight 2 }", 1, 1, "not available yet" },
-	{ "archive to a@b", 1, 1, "not available yet" },
+	{ "archive from a@b.test", 1, 1, "no address; add to" },
+	{ "archive to a@b@c", 1, 12, "not an address" },
+	{ "archive to a to b", 1, 14, "stands once" },
+	{ "archive for <t> to a@b.test", 1, 13, "no table" },
 	{ "masquerade example.org", 1, 1, "not available yet" },
 	{ "table t sqlite \"/x\" query \"SELECT 1\"", 1, 9, "not available yet" },
 	{ "table t", 1, 8, "expected { or file" },
@@ -461,7 +484,9 @@ static const struct bad {
 	{ "destination a.b { tls none }", 1, 19, "not available yet" },
 	{ "destination a.b { pool x }", 1, 19, "not available yet" },
 	{ "destination a.b { family ipv4 }", 1, 19, "not available yet" },
-	{ "destination a.b { delay-notice 4h }", 1, 19, "not available yet" },
+	{ "destination a.b { delay-notice soon }", 1, 32, "a time is a number" },
+	{ "bounces { concurrency 3 }", 1, 11, "expected retry, lifetime" },
+	{ "bounces { lifetime 1d }\nbounces { lifetime 1d }", 2, 1, "a second" },
 	{ "destination a.b { retry 4h..5m }", 1, 25, "must not be longer" },
 	{ "destination a.b { retry 4h }", 1, 25, "5m..4h" },
 	{ "destination *.b { retry 1m..4h }", 1, 13, "is no glob" },

@@ -1,6 +1,6 @@
 /*
  * test_dsn: what a notice looks like, and that nothing from outside can change its shape.
- * links: queue/dsn.c
+ * links: queue/dsn.c queue/dsn_text.c queue/dsn_words.c
  */
 #include <stdlib.h>
 #include "dsn.h"
@@ -15,7 +15,7 @@ base(const struct dsn_rcpt *r, uint32_t n)
 	static const char body[] = "Subject: hi\r\nMessage-ID: <1@x>\r\n\r\nbody\r\n";
 
 	return (struct dsn){ .hostname = "mx.test", .to = "alice@test", .id = "ID2", .parent = "ID1", .boundary = "=_b", .now = 1795302540000,
-	    .arrival = 1795302500000, .sender = "alice@test", .envid = "", .message_id = "<1@x>", .size = sizeof(body) - 1,
+	    .arrival = 1795302500000, .envid = "", .message_id = "<1@x>", .size = sizeof(body) - 1,
 	    .returned = { (const uint8_t *)body, sizeof(body) - 1 }, .rcpts = r, .nrcpt = n };
 }
 
@@ -96,12 +96,12 @@ parameters(void)
 	struct dsn d = base(&r, 1);
 	const char *s;
 
-	r.orcpt = "rfc822;b+2Bc@example.org";
+	r.orcpt = "rfc822;b+2Bc@example.org";	/* decoded once, by the listener */
 	d.envid = "QQ+2B1";
 	d.headers_only = true;
 	s = written(&d);
-	TEST(has(s, "Original-Recipient: rfc822;b+c@example.org\r\n"));
-	TEST(has(s, "Original-Envelope-Id: QQ+1\r\n"));
+	TEST(has(s, "Original-Recipient: rfc822;b+2Bc@example.org\r\n"));
+	TEST(has(s, "Original-Envelope-Id: QQ+2B1\r\n"));
 	TEST(has(s, "Content-Type: text/rfc822-headers\r\n"));
 	TEST(!has(s, "body\r\n"));
 	r.action = DSN_RELAYED;
@@ -111,6 +111,67 @@ parameters(void)
 	TEST(!has(s, "Remote-MTA") && !has(s, "Diagnostic-Code"));
 	d.postmaster = true;
 	TEST(has(written(&d), "Subject: Postmaster: "));
+}
+
+static void
+actions(void)
+{
+	static const struct { enum dsn_action action; const char *status, *field, *words; } v[] = {
+		{ DSN_DELAYED, "4.4.1", "Action: delayed\r\nStatus: 4.4.1\r\n", "could not be delivered to the recipients below YET" },
+		{ DSN_DELAYED, "5.4.1", "Action: delayed\r\nStatus: 4.0.0\r\n", "it is still being tried" },
+		{ DSN_DELIVERED, "2.1.5", "Action: delivered\r\nStatus: 2.1.5\r\n", "was delivered to the mailbox" },
+		{ DSN_RELAYED, "", "Action: relayed\r\nStatus: 2.0.0\r\n", "may not tell" },
+		{ DSN_EXPANDED, "2.0.0", "Action: expanded\r\nStatus: 2.0.0\r\n", "the addresses that it stands for" },
+		{ DSN_FAILED, "nonsense", "Action: failed\r\nStatus: 5.0.0\r\n", "will not" },
+	};
+	struct dsn_rcpt r;
+	struct dsn d = base(&r, 1);
+	const char *s;
+	size_t i;
+
+	for (i = 0; i < sizeof(v) / sizeof(v[0]); i++) {
+		r = plain;
+		r.action = v[i].action;
+		r.status = v[i].status;
+		r.until = 1795302540000;
+		s = written(&d);
+		TEST(well_formed(s) && has(s, v[i].field) && has(s, v[i].words));
+		TEST_INT(has(s, "\r\nWill-Retry-Until: Sat, 21 Nov 2026 23:09:00 +0000\r\n"), v[i].action == DSN_DELAYED);
+		TEST_INT(has(s, "Diagnostic-Code: "), v[i].action == DSN_DELAYED || v[i].action == DSN_FAILED);
+	}
+	r = plain;
+	r.expired = true;
+	r.code = 0;
+	r.status = "4.4.1";
+	r.text = "4.4.1 connection refused";
+	s = written(&d);
+	TEST(has(s, "Status: 4.4.7\r\n") && has(s, "X-Postern; 4.4.1 connection refused"));
+	TEST(has(s, "no mail server of the recipient's domain could be") && has(s, "The last server tried was mx.example.net[192.0.2.1]:"));
+}
+
+/* RFC 6533: "\x{E9}" in ASCII reports, the letter itself in the others; 8-bit words of a server do not make it another report. */
+static void
+international(void)
+{
+	struct dsn_rcpt r = plain;
+	struct dsn d = base(&r, 1);
+	const char *s;
+
+	r.addr = "bad\xc3\xa9@far.test";
+	r.orcpt = "utf-8;o\\x{E9}@far.test";
+	s = written(&d);
+	TEST(has(s, "Final-Recipient: utf-8;bad\\x{E9}@far.test\r\n"));
+	TEST(has(s, "Original-Recipient: utf-8;o\\x{E9}@far.test\r\n"));
+	d.utf8 = true;
+	s = written(&d);
+	TEST(has(s, "Final-Recipient: utf-8;bad\xc3\xa9@far.test\r\n"));
+	TEST(has(s, "Original-Recipient: utf-8;o\xc3\xa9@far.test\r\n"));
+	r = plain;
+	r.text = "5.1.1 inconnu \xc3\xa9";
+	d.utf8 = false;
+	s = written(&d);
+	TEST(has(s, "text/plain; charset=utf-8") && has(s, "550 5.1.1 inconnu \xc3\xa9") && has(s, "message/delivery-status"));
+	TEST(has(s, "Diagnostic-Code: smtp; 550 5.1.1 inconnu ??\r\n"));
 }
 
 /* Replies and addresses with line ends, boundaries, controls and endless length. */
@@ -169,6 +230,8 @@ main(void)
 {
 	failure();
 	parameters();
+	actions();
+	international();
 	hostile();
 	headers();
 	dates();

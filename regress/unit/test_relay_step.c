@@ -403,6 +403,10 @@ test_parameters(void)
 	TEST_STR(send_all(&t, &full), "MAIL FROM:<from@src.test> SIZE=1000 BODY=8BITMIME RET=HDRS ENVID=QQ314159+2Bx\r\n"
 	    "RCPT TO:<a@dst.test> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;a+3Db@dst.test\r\nDATA\r\n");
 	tx_undo(&t);
+	j->rcpts[0].orcpt = "utf-8;b\xc3\xa9=\\x{E9}@dst.test";
+	tx_begin(&t, &full, j, false, true);
+	TEST(strstr(send_all(&t, &full), " ORCPT=utf-8;b\\x{E9}+3D\\x{E9}@dst.test\r\n") != NULL);
+	tx_undo(&t);
 	j->envid = "a\r\nRCPT TO:<x@y>";
 	j->rcpts[0].orcpt = "rfc822\r\n;a";
 	j->rcpts[0].notify = NOTIFY_NEVER;

@@ -306,6 +306,20 @@ test_every_code(void)
 			}
 }
 
+/* Our own verdicts have words too, whatever the code. */
+static void
+own_words(void)
+{
+	static const char *const odd[] = { "", "5", "5.", "x.y.z", "2.0.0", "4.4.1x" };
+	size_t i;
+
+	TEST(strstr(reply_own_meaning("5.4.6")->what, "loop") != NULL);
+	TEST(reply_own_meaning("4.4.1") == reply_own_meaning("5.4.1"));
+	TEST(strncmp(reply_own_meaning("4.9.9")->helps, "wait:", 5) == 0);
+	for (i = 0; i < sizeof(odd) / sizeof(odd[0]); i++)
+		TEST(*reply_own_meaning(odd[i])->what != '\0' && *reply_own_meaning(odd[i])->helps != '\0');
+}
+
 int
 main(void)
 {
@@ -314,5 +328,6 @@ main(void)
 	test_bounds();
 	test_meaning();
 	test_every_code();
+	own_words();
 	return test_end("reply");
 }

@@ -61,11 +61,29 @@ lifetimes(void)
 	TEST(retry_due(&p, now, now, 1, 0) == now + (int64_t)p.retry_min);
 }
 
+static void
+notices(void)
+{
+	struct dest_policy n = { .retry_min = 300000, .retry_max = 14400000, .lifetime = 432000000, .delay_notice = 14400000 };
+	int64_t now = 1700000000000, arrival = now - 9600000;
+
+	/* An attempt is made when the delay is due to be told, and not a second one for it. */
+	TEST_INT(retry_due(&n, arrival, now, 6, 0), arrival + 14400000);
+	TEST(retry_due(&n, now - 14300000, now, 6, 0) > now + 300000);
+	TEST(!retry_delayed(&n, now - 14399999, now) && retry_delayed(&n, now - 14400000, now));
+	TEST(!retry_delayed(&n, now + 5, now));
+	n.delay_notice = 0;
+	TEST(!retry_delayed(&n, 0, now));
+	n.delay_notice = n.lifetime;
+	TEST(!retry_delayed(&n, 0, now));	/* it is given up then */
+}
+
 int
 main(void)
 {
 	waits();
 	odd_policies();
 	lifetimes();
+	notices();
 	return test_end("test_retry");
 }
