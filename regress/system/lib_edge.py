@@ -101,7 +101,8 @@ class Edge:
     def raw(self, data, fd=-1):
         control = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]))] if fd != -1 else []
         n = self.sock.sendmsg([data], control)
-        self.sock.sendall(data[n:])
+        if n < len(data):  # even an empty send fails once the peer is gone
+            self.sock.sendall(data[n:])
         if fd != -1:
             os.close(fd)
 
