@@ -17,6 +17,8 @@ static void
 finish(struct spool *s, struct commit *c, int error)
 {
 	c->error = error;
+	if (error == ENOSPC || error == EDQUOT)
+		s->space_next = 0;	/* looked at anew at once */
 	TAILQ_INSERT_TAIL(&s->finished, c, link);
 }
 
@@ -158,6 +160,14 @@ put_apart(struct spool *s, struct commit *c)
 		own_segment(s, c);
 }
 
+/* When no next segment can be made, the last room is for copies: compaction gives room for all. */
+static bool
+held_back(const struct spool *s, const struct seg *g, const struct commit *c, uint64_t len)
+{
+	return c->copy == NULL && s->next == NULL && s->make_after > 0 &&
+	    g->end + s->batch.len + len + REC_HEAD > g->size - g->size / 4;
+}
+
 /* Gathers records for g; true if that fills it. */
 static bool
 gather(struct spool *s, struct seg *g)
@@ -170,7 +180,10 @@ gather(struct spool *s, struct seg *g)
 		len = REC_HEAD + (uint64_t)c->nrcpt + s->env.len + body_len(c);
 		if (c->copy == NULL && (len > SHARED_MAX || len > most))
 			put_apart(s, c);
-		else if (len > g->size - REC_HEAD - g->end - s->batch.len)
+		else if (held_back(s, g, c, len)) {
+			TAILQ_REMOVE(&s->small, c, link);
+			finish(s, c, ENOSPC);
+		} else if (len > g->size - REC_HEAD - g->end - s->batch.len)
 			return true;
 		else
 			put_record(s, g, c);
