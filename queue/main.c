@@ -25,7 +25,7 @@ MSG_RECEIVER(LISTENER_TO_QUEUE)
 MSG_RECEIVER(DELIVER_TO_QUEUE)
 MSG_RECEIVER(LOOKUP_TO_QUEUE)
 
-#define REPAIR_MS	(60 * 1000)	/* a broken index ends a run that is at least this old */
+#define REPAIR_MS	(10 * 1000)	/* a broken index ends a run that is at least this old */
 
 static struct spool *spool;
 static struct index *index_;

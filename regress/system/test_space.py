@@ -76,7 +76,7 @@ def drains(options, size, most):
         fill(os.path.join(p.spool, "filler"))
         assert os.statvfs(p.spool).f_bavail == 0 or "nr_inodes" in options
         open_.append(True)
-        p.wait_empty(30)
+        p.wait_empty(60)        # an index that found the disk full is made again by the next run of the queue, 10 s later
         assert sorted(int(e.content.split(b"X-Serial: ")[1].split()[0]) for e in sink.mails) == list(range(n))
         with contextlib.suppress(FileNotFoundError):
             os.unlink(os.path.join(p.spool, "filler"))
@@ -116,3 +116,7 @@ def test_few_do_not_hold_the_space():
         p.wait_empty(20)
         assert sorted(int(e.content.split(b"X-Serial: ")[1].split()[0]) for e in sink.mails) == list(range(7, 1000, 25))
         assert all(lib.body_of(e.content) == text(int(e.content.split(b"X-Serial: ")[1].split()[0]), 60000) for e in sink.mails)
+
+
+for case in (test_disk_full, test_disk_full_of_large_ones, test_out_of_inodes, test_few_do_not_hold_the_space):
+    case.seconds = 120
