@@ -120,6 +120,11 @@ endef
 $(foreach t,$(FUZZ),$(eval $(call fuzz-target,$(t),$(call links,regress/fuzz/$(t).c))))
 fuzz-build: $(FUZZ:%=$(B)/fuzz/%)
 
+# ---- preloaded by regress/crash/powercut.py ----
+$(B)/crash/writelog.so: regress/crash/writelog.c
+	@mkdir -p $(@D)
+	$(call SAY,LD,$@)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -shared -fPIC -o $@ $<
+
 # ---- the rest ----
 deps:
 	@sh etc/deps.sh all
@@ -129,8 +134,9 @@ run: deps-build
 	@$(MAKE) --no-print-directory all
 	@B=$(B) sh etc/run.sh
 check: deps
-	@$(MAKE) --no-print-directory all unit-build fuzz-build
+	@$(MAKE) --no-print-directory all unit-build fuzz-build $(B)/crash/writelog.so
 	@B=$(B) SAN=$(SAN) regress/run check
+crash: unit-build $(B)/crash/writelog.so
 lint system crash soak: all
 	@B=$(B) SAN=$(SAN) regress/run $@
 fuzz: fuzz-build

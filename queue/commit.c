@@ -17,6 +17,8 @@ static void
 finish(struct spool *s, struct commit *c, int error)
 {
 	c->error = error;
+	if (error == ENOSPC || error == EDQUOT)
+		s->space_next = 0;	/* looked at anew at once */
 	TAILQ_INSERT_TAIL(&s->finished, c, link);
 }
 
@@ -34,6 +36,8 @@ finish_all(struct spool *s, struct commits *list, int error)
 static void
 drop_body(struct commit *c)
 {
+	if (c->body == NULL)
+		return;
 	body_free(c->body);
 	c->body = NULL;
 }
@@ -72,13 +76,48 @@ spool_commit(struct spool *s, struct body *b, const struct p_env *env, spool_don
 		TAILQ_INSERT_TAIL(&s->small, c, link);
 }
 
+void
+commit_copy(struct spool *s, const struct copied *copy, spool_done *done, void *arg)
+{
+	struct commit *c = xcalloc(1, sizeof *c);
+
+	c->copy = copy;
+	c->done = done;
+	c->arg = arg;
+	c->nrcpt = copy->head.nrcpt;
+	TAILQ_INSERT_TAIL(&s->small, c, link);
+	if (!sync_running(s->sync))
+		ev_wake();
+}
+
+static uint64_t
+room(const struct seg *g)
+{
+	return g == NULL || g->sealed || g->failed ? 0 : g->size - REC_HEAD - g->end;
+}
+
+uint64_t
+commit_room(const struct spool *s)
+{
+	return room(s->cur) + room(s->next);
+}
+
 /* ---- the group ---- */
 
 static void
-encode_env(struct spool *s, const struct p_env *env)
+encode_env(struct spool *s, const struct commit *c)
 {
 	buf_reset(&s->env, SHARED_MAX);
-	p_env_put(&s->env, env);
+	if (c->copy != NULL)
+		buf_add(&s->env, c->copy->env, c->copy->head.env_len);
+	else
+		p_env_put(&s->env, c->env);
+}
+
+static uint64_t
+body_len(const struct commit *c)
+{
+	return c->copy != NULL ? c->copy->head.body_len : c->body->len;
 }
 
 /* The current segment is full: its seal, with what is in the batch if there is anything. */
@@ -91,18 +130,22 @@ put_seal(struct spool *s, struct seg *g)
 static void
 put_record(struct spool *s, struct seg *g, struct commit *c)
 {
-	struct body *b = c->body;
-	uint64_t at = g->end + s->batch.len;
+	const struct copied *copy = c->copy;
+	uint64_t at = g->end + s->batch.len, len = body_len(c);
+	uint32_t crc = copy != NULL ? copy->head.body_crc : c->body->priv->crc;
 
 	c->seg = g;
 	c->loc = (struct loc){ g->no, at };
-	rec_put(&s->batch, g->rnd, (struct blob){ buf_data(&s->env), s->env.len }, c->nrcpt, b->len, b->priv->crc);
+	rec_put(&s->batch, g->rnd, (struct blob){ buf_data(&s->env), s->env.len }, c->nrcpt, len, crc);
+	if (copy != NULL)
+		memcpy(buf_data(&s->batch) + (at - g->end) + REC_HEAD, copy->marks, c->nrcpt);
 	c->body_off = g->end + s->batch.len;
-	buf_add(&s->batch, b->priv->mem, b->len);
+	buf_add(&s->batch, copy != NULL ? copy->bytes : c->body->priv->mem, len);
 	c->end = g->end + s->batch.len;
 	TAILQ_REMOVE(&s->small, c, link);
 	TAILQ_INSERT_TAIL(&s->group, c, link);
 	g->live++;
+	g->records++;
 	drop_body(c);
 }
 
@@ -117,6 +160,14 @@ put_apart(struct spool *s, struct commit *c)
 		own_segment(s, c);
 }
 
+/* When no next segment can be made, the last room is for copies: compaction gives room for all. */
+static bool
+held_back(const struct spool *s, const struct seg *g, const struct commit *c, uint64_t len)
+{
+	return c->copy == NULL && s->next == NULL && s->make_after > 0 &&
+	    g->end + s->batch.len + len + REC_HEAD > g->size - g->size / 4;
+}
+
 /* Gathers records for g; true if that fills it. */
 static bool
 gather(struct spool *s, struct seg *g)
@@ -125,11 +176,14 @@ gather(struct spool *s, struct seg *g)
 	uint64_t len, most = g->size - SEG_HEAD - REC_HEAD;
 
 	while ((c = TAILQ_FIRST(&s->small)) != NULL && s->batch.len < GROUP_BYTES) {
-		encode_env(s, c->env);
-		len = REC_HEAD + (uint64_t)c->nrcpt + s->env.len + c->body->len;
-		if (len > SHARED_MAX || len > most)
+		encode_env(s, c);
+		len = REC_HEAD + (uint64_t)c->nrcpt + s->env.len + body_len(c);
+		if (c->copy == NULL && (len > SHARED_MAX || len > most))
 			put_apart(s, c);
-		else if (len > g->size - REC_HEAD - g->end - s->batch.len)
+		else if (held_back(s, g, c, len)) {
+			TAILQ_REMOVE(&s->small, c, link);
+			finish(s, c, ENOSPC);
+		} else if (len > g->size - REC_HEAD - g->end - s->batch.len)
 			return true;
 		else
 			put_record(s, g, c);
@@ -146,7 +200,7 @@ group_failed(struct spool *s, struct seg *g, int error, const char *what)
 	seg_fail(s, g, error, what);
 	TAILQ_FOREACH(c, &s->group, link) {
 		g->live--;
-		seg_retire(s, g, c->loc.off, c->nrcpt);
+		seg_retire(s, g, c->loc.off, c->nrcpt, c->copy != NULL ? MARK_MOVED : MARK_REMOVED);
 	}
 	finish_all(s, &s->group, error);
 	seg_candidate(s, g);
@@ -266,7 +320,7 @@ dir_failed(struct spool *s, int error)
 
 	log_error("cannot sync seg/: %s", strerror(error));
 	TAILQ_FOREACH(c, &s->naming, link) {
-		seg_retire(s, c->seg, c->loc.off, c->nrcpt);
+		seg_retire(s, c->seg, c->loc.off, c->nrcpt, MARK_REMOVED);
 		seg_name(name, c->seg->no);
 		unlink(name);
 		seg_free(s, c->seg);

@@ -56,6 +56,10 @@ int	 index_delete(struct index *, uint64_t id);
 /* One message with its recipients; the result is freed with index_msg_free. NULL: not there. */
 struct index_msg *index_get(struct index *, uint64_t id);
 void	 index_msg_free(struct index_msg *);
+/* Where its row says that it is; false: no row. */
+bool	 index_place(struct index *, uint64_t id, struct loc *);
+/* Its record is there now. 1: no such row */
+int	 index_move(struct index *, uint64_t id, struct loc to);
 /* Its row is there and means that record: a scan that meets it again need not put it anew (and lose attempts and due times). */
 bool	 index_has(struct index *, uint64_t id, struct loc);
 

@@ -100,16 +100,23 @@ index_get(struct index *ix, uint64_t id)
 }
 
 bool
-index_has(struct index *ix, uint64_t id, struct loc loc)
+index_place(struct index *ix, uint64_t id, struct loc *loc)
 {
 	struct sqlite3_stmt *st = index_ask(ix, ST_MSG_PLACE, "i", (int64_t)id);
-	bool has;
 
 	if (!index_row(ix, st))
 		return false;
-	has = index_int(st, 0) == (int64_t)loc.seg && index_int(st, 2) == (int64_t)loc.off;
+	*loc = (struct loc){ .seg = (uint32_t)index_int(st, 0), .off = (uint64_t)index_int(st, 2) };
 	index_end(st);
-	return has;
+	return true;
+}
+
+bool
+index_has(struct index *ix, uint64_t id, struct loc loc)
+{
+	struct loc at;
+
+	return index_place(ix, id, &at) && at.seg == loc.seg && at.off == loc.off;
 }
 
 void

@@ -224,6 +224,20 @@ index_put(struct index *ix, const struct index_msg *m)
 }
 
 int
+index_move(struct index *ix, uint64_t id, struct loc to)
+{
+	struct loc from;
+
+	if (index_begin(ix) == -1)
+		return -1;
+	if (!index_place(ix, id, &from))
+		return ix->broken ? -1 : 1;
+	live_add(ix, from.seg, -1);
+	live_add(ix, to.seg, 1);
+	return index_run(ix, ST_MSG_MOVE, "iii", (int64_t)id, (int64_t)to.seg, (int64_t)to.off);
+}
+
+int
 index_rcpt(struct index *ix, uint64_t id, const struct index_rcpt *r)
 {
 	struct sqlite3_stmt *st;

@@ -50,6 +50,7 @@ static const char index_schema[] =
 	S(MSG_PUT,	"INSERT INTO msg VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(id) DO NOTHING") \
 	S(MSG_DEL,	"DELETE FROM msg WHERE id = ?") \
 	S(MSG_PLACE,	"SELECT seg, size, off FROM msg WHERE id = ?") \
+	S(MSG_MOVE,	"UPDATE msg SET seg = ?2, off = ?3 WHERE id = ?1") \
 	S(MSG_GET,	"SELECT " MSG_COLUMNS " FROM msg WHERE id = ?") \
 	S(MSG_LIST,	"SELECT " MSG_COLUMNS " FROM msg WHERE id > ? ORDER BY id LIMIT ?") \
 	S(MSG_LIST_UID,	"SELECT " MSG_COLUMNS " FROM msg WHERE uid = ?3 AND uid >= 0 AND id > ?1 ORDER BY id LIMIT ?2") \

@@ -25,7 +25,7 @@ MSG_RECEIVER(LISTENER_TO_QUEUE)
 MSG_RECEIVER(DELIVER_TO_QUEUE)
 MSG_RECEIVER(LOOKUP_TO_QUEUE)
 
-#define REPAIR_MS	(60 * 1000)	/* a broken index ends a run that is at least this old */
+#define REPAIR_MS	(10 * 1000)	/* a broken index ends a run that is at least this old */
 
 static struct spool *spool;
 static struct index *index_;
@@ -89,6 +89,22 @@ on_DIED(struct edge *e, uint32_t id, struct p_died *p, int fd)
 		suspect_crashed();
 }
 
+/* Compaction leaves alone what is in memory (a job may be in flight) and what the index does not know under that place. */
+static bool
+may_move(void *arg, uint64_t id, struct loc loc)
+{
+	(void)arg;
+	return ready_find(id) == NULL && !index_broken(index_) && index_has(index_, id, loc);
+}
+
+static void
+moved(void *arg, uint64_t id, struct loc from, struct loc to)
+{
+	(void)arg;
+	(void)from;
+	index_move(index_, id, to);
+}
+
 /* The index cannot be used: mail is answered 451 until a new run has made it again. */
 static void
 check_index(void)
@@ -117,6 +133,7 @@ main(int argc, char **argv)
 		.peers = peers, .n_peers = sizeof(peers) / sizeof(peers[0]),
 		.conf = conf, .peer = peer, .gone = gone, .start = open_all,
 	};
+	static const struct spool_movers movers = { may_move, moved, NULL };
 
 	child_start(argc, argv, &ops);
 	while (child_turn()) {
@@ -127,6 +144,7 @@ main(int argc, char **argv)
 		sched_run();
 		bounce_run();
 		control_run();
+		spool_compact(spool, &movers);
 		spool_reclaim(spool);
 		index_turn(index_, false);
 		check_index();

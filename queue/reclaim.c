@@ -5,24 +5,12 @@
  * before the marks in it were read and found final: counters are memory, marks are the truth.
  */
 #include <errno.h>
-#include <string.h>
 #include <unistd.h>
 #include "log.h"
 #include "spool_priv.h"
 
 #define PER_TURN	4
 #define WALK_CHUNK	1024
-
-static bool
-record_final(const struct scan *sc)
-{
-	uint32_t i;
-
-	for (i = 0; i < sc->head.nrcpt; i++)
-		if (sc->marks[i] == 0 || strchr("dber", sc->marks[i]) == NULL)
-			return false;
-	return true;
-}
 
 /* A damaged stretch is no reason to keep the rest, once it is in quarantine. */
 static bool
@@ -38,7 +26,7 @@ all_final(struct spool *s, struct seg *g)
 	sc.bodies = false;
 	sc.chunk = WALK_CHUNK;
 	while (final && (what = scan_next(&sc)) != SCAN_END && what != SCAN_SEAL)
-		final = what == SCAN_GOOD ? record_final(&sc) :
+		final = what == SCAN_GOOD ? !rec_marks_live(sc.marks, sc.head.nrcpt) :
 		    what == SCAN_TORN || quarantine(g->fd, g->no, sc.at, sc.len) == 0;
 	final &= !sc.unreadable;
 	scan_free(&sc);
@@ -47,14 +35,11 @@ all_final(struct spool *s, struct seg *g)
 
 /* The counters were wrong. It stays, and the next start looks at all of it. */
 static void
-keep(struct seg *g)
+keep(struct spool *s, struct seg *g)
 {
-	uint8_t yes = '!';
-
 	log_error("segment %08x: not all in it is done, though it was counted so; it is kept", g->no);
 	g->keep = true;
-	if (g->fd != -1)
-		pwrite_all(g->fd, &yes, 1, SEG_RESCAN);
+	seg_rescan(s, g, true);
 }
 
 static bool
@@ -102,8 +87,11 @@ make_next(struct spool *s)
 {
 	if (s->next != NULL || ev_now_ms() < s->make_after)
 		return;
-	if ((s->next = seg_make(s)) != NULL)
+	if ((s->next = seg_make(s)) != NULL) {
+		s->make_after = 0;
 		return;
+	}
+	s->space_next = 0;	/* it is low, and known to be so at once */
 	if (s->make_after == 0)
 		log_warn("cannot make the next segment ahead: %m");
 	s->make_after = ev_now_ms() + 1000;
@@ -116,7 +104,7 @@ spool_reclaim(struct spool *s)
 	int n = 0;
 
 	TAILQ_FOREACH_SAFE(g, &s->cands, cand_link, more) {
-		if (g->busy)
+		if (g->busy || g->emptied)
 			continue;
 		if (n++ == PER_TURN) {
 			ev_wake();
@@ -129,7 +117,7 @@ spool_reclaim(struct spool *s)
 		if (all_final(s, g))
 			let_go(s, g);
 		else
-			keep(g);
+			keep(s, g);
 	}
 	if (s->low && s->nspare > 0)
 		spare_drop(s);

@@ -113,6 +113,23 @@ rec_marks_clean(uint8_t *marks, uint32_t n)
 	uint32_t i;
 
 	for (i = 0; i < n; i++)
-		if (marks[i] == '\0' || strchr("phdber", marks[i]) == NULL)
+		if (marks[i] == '\0' || strchr("phdberm", marks[i]) == NULL)
 			marks[i] = 'p';
+}
+
+bool
+rec_marks_void(const uint8_t *marks, uint32_t n)
+{
+	return memchr(marks, 'm', n) != NULL;
+}
+
+bool
+rec_marks_live(const uint8_t *marks, uint32_t n)
+{
+	uint32_t i;
+
+	for (i = 0; i < n; i++)
+		if (marks[i] == '\0' || strchr("dberm", marks[i]) == NULL)
+			return !rec_marks_void(marks, n);
+	return false;
 }

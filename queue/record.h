@@ -48,6 +48,8 @@ bool	rec_rnd(const uint8_t p[REC_HEAD], uint8_t rnd[RND_LEN]);
 bool	rec_envelope_ok(const uint8_t head[REC_HEAD], const struct rec_head *, const uint8_t *env);
 /* A byte that is no mark is read as pending: rather twice than not at all. */
 void	rec_marks_clean(uint8_t *, uint32_t n);
+bool	rec_marks_void(const uint8_t *, uint32_t n);	/* compaction: another copy of this record counts */
+bool	rec_marks_live(const uint8_t *, uint32_t n);	/* something is still to be done */
 
 static inline bool
 rec_is_seal(const struct rec_head *h)

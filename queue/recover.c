@@ -101,14 +101,14 @@ put_aside(struct spool *s, struct seg *g, const struct scan *sc)
 	if (quarantine(g->fd, g->no, sc->at, sc->len) == -1)
 		return false;
 	if (sc->env != NULL)
-		seg_retire(s, g, sc->at, sc->head.nrcpt);
+		seg_retire(s, g, sc->at, sc->head.nrcpt, MARK_REMOVED);
 	return true;
 }
 
 static bool
 report(struct seg *g, struct scan *sc, const struct spool_hooks *hooks)
 {
-	struct spool_record r = { .loc = { g->no, sc->at } };
+	struct spool_record r = { .loc = { g->no, sc->at }, .doubtful = g->rescan };
 	uint8_t *marks;
 
 	if (!decode(sc, &r.env)) {
@@ -132,7 +132,7 @@ torn(struct spool *s, struct seg *g, const struct scan *sc)
 {
 	log_info("segment %08x ends in a torn record at %llu, which was never answered", g->no, (unsigned long long)sc->at);
 	if (sc->env != NULL)
-		seg_retire(s, g, sc->at, sc->head.nrcpt);
+		seg_retire(s, g, sc->at, sc->head.nrcpt, MARK_REMOVED);
 }
 
 /* -> up to where the segment need not be looked at again */
@@ -213,10 +213,11 @@ not_a_segment(int fd, const char *name)
 
 /* Opens it and reads its header; NULL if it is none of ours. */
 static struct seg *
-take_in(struct spool *s, uint32_t no, bool *rescan)
+take_in(struct spool *s, uint32_t no)
 {
 	uint8_t p[SEG_HEAD];
 	struct seg_head h;
+	struct seg *g;
 	struct stat st;
 	char name[32];
 	int fd;
@@ -229,8 +230,9 @@ take_in(struct spool *s, uint32_t no, bool *rescan)
 	} else if (!S_ISREG(st.st_mode)) {
 		log_error("%s is no regular file; left alone", name);
 	} else if ((pread(fd, p, sizeof p, 0) == SEG_HEAD && seg_head_get(p, &h)) || salvage(fd, (uint64_t)st.st_size, &h)) {
-		*rescan = h.rescan;
-		return seg_add(s, no, &h, (uint64_t)st.st_size, fd);
+		g = seg_add(s, no, &h, (uint64_t)st.st_size, fd);
+		g->rescan = h.rescan;
+		return g;
 	} else
 		not_a_segment(fd, name);
 	if (fd != -1)
@@ -241,16 +243,14 @@ take_in(struct spool *s, uint32_t no, bool *rescan)
 static void
 recover_one(struct spool *s, uint32_t no, const struct spool_hooks *hooks)
 {
-	bool rescan;
-	struct seg *g = take_in(s, no, &rescan);
+	struct seg *g = take_in(s, no);
 	uint64_t from, end;
-	uint8_t zero = 0;
 
 	if (g == NULL)
 		return;
 	g->sealed = true;
 	from = hooks->scanned(hooks->arg, no, g->rnd);
-	if (rescan)
+	if (g->rescan)
 		from = 0;
 	end = g->size;
 	if (from < g->size) {
@@ -260,8 +260,6 @@ recover_one(struct spool *s, uint32_t no, const struct spool_hooks *hooks)
 		end = scan_segment(s, g, from, hooks);
 	}
 	hooks->segment(hooks->arg, no, g->rnd, end);
-	if (rescan && end > 0)
-		pwrite_all(g->fd, &zero, 1, SEG_RESCAN);
 	seg_candidate(s, g);
 }
 
@@ -326,4 +324,19 @@ recover(struct spool *s, const struct spool_hooks *hooks)
 	for (i = 0; i < l.n; i++)
 		recover_one(s, l.v[i], hooks);
 	free(l.v);
+}
+
+/* The order on the disk: what was settled first, then that there is no doubt any more. */
+void
+spool_settled(struct spool *s)
+{
+	struct seg *g;
+	bool all = true;
+
+	RB_FOREACH(g, segs, &s->segs)
+		if (g->dirty && fdatasync(g->fd) == -1)
+			all = false;
+	RB_FOREACH(g, segs, &s->segs)
+		if (all && g->rescan && !g->keep && !g->failed)
+			seg_rescan(s, g, false);
 }

@@ -2,7 +2,7 @@
  * recovery: what start-up does with what the last run left.
  *
  * Called by main once, before any mail moves. Records with something to do get their row; rows whose segment is gone are dropped;
- * a notice that is found sets the marks of its parent (its sender was told, or will be by that notice). Fatal only where the
+ * a message that compaction left in two places has one again; a notice that is found sets the marks of its parent (its sender was told, or will be by that notice). Fatal only where the
  * spool itself is unusable (spool_open).
  */
 #include <errno.h>
@@ -10,6 +10,7 @@
 #include <string.h>
 #include "addr.h"
 #include "bounce.h"
+#include "copies.h"
 #include "log.h"
 #include "notice.h"
 #include "qid.h"
@@ -28,6 +29,7 @@ struct recovery {
 	size_t			 nseg, cap;
 	struct birth_found	*birth;
 	size_t			 nbirth, birth_cap;
+	struct copies		*copies;
 	uint64_t		 records;
 };
 
@@ -64,29 +66,76 @@ keep_birth(struct recovery *r, const struct p_env *e)
 }
 
 static void
-record(void *arg, const struct spool_record *rec)
+put_row(struct recovery *r, struct loc loc, const struct p_env *e, const uint8_t *marks, uint64_t size)
 {
-	struct recovery *r = arg;
-	const struct p_env *e = &rec->env;
-	struct index_msg row = { .id = e->id, .loc = rec->loc, .arrival = e->arrival, .sender = e->sender, .tag = e->tag,
-	    .message_id = "", .size = rec->body_len, .uid = e->uid };
+	struct index_msg row = { .id = e->id, .loc = loc, .arrival = e->arrival, .sender = e->sender, .tag = e->tag,
+	    .message_id = "", .size = size, .uid = e->uid };
 	uint32_t i;
 
-	if (e->birth != BIRTH_NONE && e->birth != BIRTH_ARCHIVE && e->rcpts_n > 0)
-		keep_birth(r, e);
-	if (index_has(r->index, e->id, rec->loc))	/* it knows more: attempts and due times */
-		return;
 	row.rcpts = xcalloc(e->rcpts_n + 1, sizeof(*row.rcpts));
 	for (i = 0; i < e->rcpts_n; i++)
-		if (!mark_final(rec->marks[i]))
+		if (!mark_final(marks[i]))
 			row.rcpts[row.nrcpt++] = (struct index_rcpt){ .n = i, .addr = e->rcpts[i].addr,
 			    .domain = addr_domain(e->rcpts[i].addr), .action = e->rcpts[i].action,
-			    .mark = rec->marks[i] == MARK_HELD ? MARK_HELD : MARK_PENDING, .reply = "" };
+			    .mark = marks[i] == MARK_HELD ? MARK_HELD : MARK_PENDING, .reply = "" };
 	if (row.nrcpt > 0) {
 		r->records++;
 		index_put(r->index, &row);
 	}
 	free(row.rcpts);
+}
+
+static void
+record(void *arg, const struct spool_record *rec)
+{
+	struct recovery *r = arg;
+	const struct p_env *e = &rec->env;
+	bool void_ = memchr(rec->marks, MARK_MOVED, e->rcpts_n) != NULL;
+	struct loc at;
+
+	copies_note(r->copies, e->id, rec->loc, rec->doubtful || void_);
+	if (void_)
+		return;
+	if (e->birth != BIRTH_NONE && e->birth != BIRTH_ARCHIVE && e->rcpts_n > 0)
+		keep_birth(r, e);
+	if (!index_place(r->index, e->id, &at)) {
+		put_row(r, rec->loc, e, rec->marks, rec->body_len);
+	} else if (at.seg != rec->loc.seg || at.off != rec->loc.off) {
+		/* The row knows more: attempts and due times. Whose marks count is seen when all is scanned. */
+		copies_note(r->copies, e->id, rec->loc, true);
+		if (rec->loc.seg > at.seg)
+			index_move(r->index, e->id, rec->loc);
+	}
+}
+
+/* ---- the same message twice ---- */
+
+static bool
+place(void *arg, uint64_t id, struct loc *loc)
+{
+	struct recovery *r = arg;
+
+	return index_place(r->index, id, loc);
+}
+
+static void
+settled(void *arg, uint64_t id, struct loc loc, const struct spool_env *se)
+{
+	struct recovery *r = arg;
+	struct loc at;
+	uint32_t i;
+
+	if (se == NULL) {
+		index_delete(r->index, id);
+	} else if (!index_place(r->index, id, &at)) {
+		put_row(r, loc, &se->env, se->marks, se->body_len);
+	} else {
+		if (at.seg != loc.seg || at.off != loc.off)
+			index_move(r->index, id, loc);
+		for (i = 0; i < se->env.rcpts_n; i++)
+			if (mark_final(se->marks[i]))
+				index_rcpt_final(r->index, id, i);
+	}
 }
 
 /* ---- births ---- */
@@ -152,7 +201,7 @@ live(void *arg, uint32_t seg, uint64_t n)
 void
 recovery_open(struct spool **sp, struct index **ix)
 {
-	struct recovery r = { .index = index_open() };
+	struct recovery r = { .index = index_open(), .copies = copies_new() };
 	struct spool_hooks hooks = { .scanned = scanned, .record = record, .segment = segment, .arg = &r };
 	struct index_count c;
 	size_t i;
@@ -162,6 +211,10 @@ recovery_open(struct spool **sp, struct index **ix)
 	if (r.nseg > 0)
 		qsort(r.seg, r.nseg, sizeof(*r.seg), by_number);
 	index_prune(r.index, r.seg, r.nseg);
+	copies_settle(r.copies, *sp, &(struct copies_hooks){ place, settled, &r });
+	copies_free(r.copies);
+	index_turn(r.index, true);
+	spool_settled(*sp);
 	index_live(r.index, live, *sp);
 	for (i = 0; i < r.nbirth; i++) {
 		settle_parent(*sp, *ix, &r.birth[i]);

@@ -46,6 +46,7 @@ seg_add(struct spool *s, uint32_t no, const struct seg_head *h, uint64_t size, i
 	g->kind = h->kind;
 	g->size = size;
 	g->end = SEG_HEAD;
+	g->born = ev_now_ms();
 	g->fd = fd;
 	if (RB_INSERT(segs, &s->segs, g) != NULL)
 		fatalx("segment %08x twice", no);
@@ -103,7 +104,7 @@ seg_trim(struct spool *s)
 	struct seg *g;
 
 	TAILQ_FOREACH_REVERSE(g, &s->lru, seg_list, lru_link)
-		if (!g->busy && !g->dirty && g != s->cur && g != s->next) {
+		if (!g->busy && !g->dirty && !g->emptied && g != s->cur && g != s->next) {
 			seg_close(s, g);
 			return;
 		}
@@ -278,16 +279,31 @@ seg_fail(struct spool *s, struct seg *g, int error, const char *what)
 	seg_seal(s, g);
 }
 
-void
-seg_retire(struct spool *s, struct seg *g, uint64_t off, uint32_t nrcpt)
+int
+seg_rescan(struct spool *s, struct seg *g, bool yes)
 {
-	uint8_t *marks = xmalloc((size_t)nrcpt + 1);
+	uint8_t byte = yes ? '!' : 0;
 	int fd = seg_fd(s, g);
 
-	memset(marks, MARK_REMOVED, nrcpt);
-	if (fd == -1 || pwrite_all(fd, marks, nrcpt, off + REC_HEAD) == -1)
+	if (fd == -1 || pwrite_all(fd, &byte, 1, SEG_RESCAN) == -1)
+		return -1;
+	g->rescan = yes;
+	seg_dirty(s, g);
+	return 0;
+}
+
+int
+seg_retire(struct spool *s, struct seg *g, uint64_t off, uint32_t nrcpt, enum mark mark)
+{
+	uint8_t *marks = xmalloc((size_t)nrcpt + 1);
+	int fd = seg_fd(s, g), rc;
+
+	memset(marks, (int)mark, nrcpt);
+	rc = fd == -1 || pwrite_all(fd, marks, nrcpt, off + REC_HEAD) == -1 ? -1 : 0;
+	if (rc == -1)
 		log_warn("segment %08x: cannot mark the record at %llu: %m", g->no, (unsigned long long)off);
 	free(marks);
+	return rc;
 }
 
 void

@@ -78,7 +78,7 @@ spool_stat(struct spool *s, struct spool_stat *st)
 	struct seg *g;
 
 	*st = (struct spool_stat){ .bytes = s->bytes, .syncs = s->syncs, .commits = s->commits, .memory = s->memory,
-	    .low = spool_low(s) };
+	    .emptied = s->emptied, .low = spool_low(s) };
 	RB_FOREACH(g, segs, &s->segs)
 		st->segments++;
 }

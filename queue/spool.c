@@ -104,6 +104,7 @@ spool_open(const struct spool_hooks *hooks)
 	s->dir_synced = s->dir_gen;
 	if (seg_current(s) == NULL)
 		log_warn("cannot make a segment: %m");
+	compact_open(s);
 	s->sync = sync_open();
 	ev_fd_init(&s->sync_ev, sync_eventfd(s->sync), sync_ready, s);
 	ev_fd_want(&s->sync_ev, EV_R);
@@ -134,6 +135,7 @@ spool_close(struct spool *s)
 	commit_close(s);
 	ev_fd_clear(&s->sync_ev);
 	ev_timer_clear(&s->durable);
+	compact_close(s);
 	sync_close(s->sync);
 	while ((g = RB_MIN(segs, &s->segs)) != NULL)
 		seg_free(s, g);

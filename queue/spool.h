@@ -23,8 +23,12 @@ struct loc {
 	uint64_t	off;		/* of the record header */
 };
 
-/* Per recipient, one byte in the record, outside the CRC. Everything but PENDING and HELD is final. */
-enum mark { MARK_PENDING = 'p', MARK_DELIVERED = 'd', MARK_BOUNCED = 'b', MARK_EXPANDED = 'e', MARK_REMOVED = 'r', MARK_HELD = 'h' };
+/*
+ * Per recipient, one byte in the record, outside the CRC. Everything but PENDING and HELD is final. MOVED is the spool's own: one such
+ * mark says that all of this record is void, another copy of it counts (compaction).
+ */
+enum mark { MARK_PENDING = 'p', MARK_DELIVERED = 'd', MARK_BOUNCED = 'b', MARK_EXPANDED = 'e', MARK_REMOVED = 'r', MARK_HELD = 'h',
+	MARK_MOVED = 'm' };
 static inline bool
 mark_final(uint8_t m)
 {
@@ -73,6 +77,7 @@ struct spool_record {		/* what the scan found */
 	struct p_env	 env;		/* strings point into the scan's buffer: valid during the callback */
 	const uint8_t	*marks;		/* one per recipient */
 	uint64_t	 body_off, body_len;
+	bool		 doubtful;		/* its segment is scanned in full, for instance since it was being emptied: see copies.h */
 };
 struct spool_hooks {
 	/* From which offset a segment need be scanned (0: all of it), by its number and random bytes: the index knows. */
@@ -84,6 +89,8 @@ struct spool_hooks {
 };
 /* Takes the lock, makes missing folders, empties tmp/, scans, opens a new segment. Fatal on what makes a spool unusable. */
 struct spool *spool_open(const struct spool_hooks *);
+/* After the start, when what was found twice has one meaning again: brings those marks to the disk; no full scan then at the next start. */
+void	 spool_settled(struct spool *);
 void	 spool_close(struct spool *);		/* waits for the sync */
 
 /* ---- records ---- */
@@ -103,12 +110,23 @@ int	 spool_read_env(struct spool *, struct loc, struct spool_env *);
 void	 spool_env_free(struct spool_env *);
 ssize_t	 spool_read(struct spool *, uint32_t seg, uint64_t off, void *, size_t);
 int	 spool_fd(struct spool *, uint32_t seg);	/* a new read-only descriptor of it, for deliver; -1/errno */
+/*
+ * Compaction, a step of the main loop: empties old segments that hold little, a slice at a time. A record is left where it is while
+ * may says no; moved is called when its copy is durable and the old record void, and everything that knows "from" must then say "to".
+ */
+struct spool_movers {
+	bool		(*may)(void *arg, uint64_t id, struct loc);
+	void		(*moved)(void *arg, uint64_t id, struct loc from, struct loc to);
+	void		*arg;
+};
+void	 spool_compact(struct spool *, const struct spool_movers *);
+
 /* Called when a segment goes (unlinked or to be recycled), so that deliver may close it. */
 void	 spool_on_gone(struct spool *, void (*)(void *arg, uint32_t seg), void *arg);
 
 /* Space: low is set below the reserve (answers 452 4.3.1 at MAIL), with hysteresis. Checked at most once a second. */
 bool	 spool_low(struct spool *);
-struct spool_stat { uint64_t segments, bytes, syncs, commits, memory; bool low; };
+struct spool_stat { uint64_t segments, bytes, syncs, commits, memory, emptied /* by compaction */; bool low; };
 void	 spool_stat(struct spool *, struct spool_stat *);
 
 #endif

@@ -2,7 +2,7 @@
  * spool_priv: what the spool's own files share; nobody else includes it.
  *
  * spool.c opens and closes, segment.c has the segments, body.c a message on its way in, commit.c the group commit, mark.c
- * marks and reading, scan.c walks a segment's records, recover.c is start-up, reclaim.c and space.c give space back and look
+ * marks and reading, scan.c walks a segment's records, recover.c is start-up, reclaim.c, compact.c and space.c give space back and look
  * after it. One spool per process; one thread (sync.c's helper sees nothing but descriptors).
  */
 #ifndef SPOOL_PRIV_H
@@ -26,6 +26,7 @@
 #define SPARES		4
 #define SEG_FDS		128			/* segments kept open */
 #define DURABLE_MS	1000			/* marks and unlinks are on the disk by then */
+#define YOUNG_MS	60000			/* compaction: most of what is in it goes by itself */
 
 struct seg {
 	RB_ENTRY(seg)	 tree;
@@ -45,6 +46,11 @@ struct seg {
 	bool		 dirty;			/* has marks that are not synced */
 	bool		 busy;			/* in the running sync job */
 	bool		 cand;			/* on the list of candidates */
+	bool		 rescan;		/* its header asks for a full scan */
+	bool		 emptied;		/* compaction works on it: neither closed nor given up */
+	uint64_t	 born;			/* ev_now_ms() when it was made or found */
+	uint64_t	 records;		/* appended in this run; 0: unknown */
+	uint64_t	 walked;		/* live when compaction last found too much in it; 0: never */
 };
 RB_HEAD(segs, seg);
 RB_PROTOTYPE(segs, seg, tree, seg_cmp)
@@ -65,7 +71,8 @@ struct body_priv {
 
 struct commit {
 	TAILQ_ENTRY(commit) link;
-	struct body	*body;			/* NULL once written to a segment */
+	struct body	*body;			/* NULL once written to a segment, and for a copy */
+	const struct copied *copy;		/* compaction: a whole record instead of body and env */
 	const struct p_env *env;
 	spool_done	*done;
 	void		*arg;
@@ -77,6 +84,12 @@ struct commit {
 	int		 error;
 };
 TAILQ_HEAD(commits, commit);
+
+/* A record on its way from one segment to another. */
+struct copied {
+	struct rec_head	 head;
+	const uint8_t	*marks, *env, *bytes;	/* as the record has them */
+};
 
 struct spare {
 	int		 fd;
@@ -115,10 +128,12 @@ struct spool {
 	uint64_t	 space_next;		/* not looked at before */
 	uint64_t	 make_after;		/* no next segment could be made: not again before */
 	bool		 low, roomy;
-	uint64_t	 syncs, commits, bytes;
+	uint64_t	 syncs, commits, bytes, emptied;
 
 	void		(*gone)(void *, uint32_t);
 	void		*gone_arg;
+	struct compact	*compact;		/* compact.c's */
+	uint64_t	 compact_age;		/* ms; a younger segment is left alone */
 };
 
 /* segment.c. -1/NULL with errno */
@@ -134,7 +149,9 @@ struct seg *seg_make(struct spool *);			/* from a spare, or new */
 struct seg *seg_current(struct spool *);		/* the one to append to */
 void	 seg_seal(struct spool *, struct seg *);
 void	 seg_fail(struct spool *, struct seg *, int error, const char *what);
-void	 seg_retire(struct spool *, struct seg *, uint64_t off, uint32_t nrcpt);	/* marks all of an unanswered record removed */
+int	 seg_rescan(struct spool *, struct seg *, bool);	/* writes that byte of its header; durable with the marks */
+/* Marks all of a record that counts no more: unanswered (removed), or another copy counts (moved). -1/errno, logged */
+int	 seg_retire(struct spool *, struct seg *, uint64_t off, uint32_t nrcpt, enum mark);
 void	 seg_dirty(struct spool *, struct seg *);
 void	 seg_candidate(struct spool *, struct seg *);	/* for reclaim, if it is sealed and nothing lives in it */
 void	 dir_changed(struct spool *);
@@ -148,6 +165,13 @@ void	 body_free_mem(struct body *);
 /* commit.c */
 void	 durable_soon(struct spool *);
 void	 commit_close(struct spool *);
+/* As spool_commit, for a record that is there already; borrowed until done. It is void when it fails. */
+void	 commit_copy(struct spool *, const struct copied *, spool_done *, void *arg);
+uint64_t commit_room(const struct spool *);	/* bytes that can be appended without a new file */
+
+/* compact.c */
+void	 compact_open(struct spool *);
+void	 compact_close(struct spool *);
 
 /* scan.c: the records of one segment, in order */
 enum scan_what { SCAN_GOOD, SCAN_DAMAGE /* a good one follows, or the segment may not be torn */, SCAN_TORN /* unanswered end */, SCAN_SEAL, SCAN_END };

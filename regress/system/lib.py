@@ -109,6 +109,7 @@ class Postern:
         self.dir = tempfile.mkdtemp(prefix="postern-")
         os.chmod(self.dir, 0o755)
         self.port = free_port()
+        self.bin = os.path.join(B, "bin")       # where posternd and its helpers are taken from
         self.values = dict(dir=self.dir, port=self.port, account=ACCOUNT, **values)
         self.conf = os.path.join(self.dir, "postern.conf")
         self.runtime = os.path.join(self.dir, "run")
@@ -139,7 +140,7 @@ class Postern:
     def start(self):
         with open(self.logfile, "ab") as log:
             env = {**os.environ, **self.env}
-            self.process = subprocess.Popen([os.path.join(B, "bin/posternd"), "-d", "-f", self.conf], cwd="/", env=env,
+            self.process = subprocess.Popen([os.path.join(self.bin, "posternd"), "-d", "-f", self.conf], cwd="/", env=env,
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         until(self.is_up, 15)
         return self
