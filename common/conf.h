@@ -109,11 +109,17 @@ enum dest_kind { DEST_EXACT, DEST_SUFFIX, DEST_MX, DEST_MX_GLOB, DEST_ANY };
 #define DEST_HAS_RETRY		2
 #define DEST_HAS_LIFETIME	4
 #define DEST_HAS_DELAY_NOTICE	8
+#define DEST_HAS_RATE		16
+#define DEST_HAS_MESSAGES	32
+#define DEST_HAS_RECIPIENTS	64
+#define DEST_KEYS		7		/* bits in use */
 struct conf_dest {
 	enum dest_kind	 kind;
 	char		*text;
 	unsigned	 has;
-	unsigned	 concurrency;
+	unsigned	 concurrency, messages, recipients;
+	uint64_t	 rate;			/* messages an hour */
+	uint64_t	 burst;			/* 0: by the rate */
 	uint64_t	 retry_min, retry_max, lifetime;	/* ms */
 	uint64_t	 delay_notice;		/* ms; 0: never */
 };
@@ -161,8 +167,13 @@ void	 conf_free(struct conf *);
 /* The values that hold for a destination domain, key by key (mx: the MX host, or NULL). */
 struct dest_policy {
 	unsigned	 concurrency;		/* default 20 */
+	unsigned	 messages;		/* on one connection; 0: any number */
+	unsigned	 recipients;		/* of one transaction, default 100 */
+	uint64_t	 rate, burst;		/* messages an hour; rate 0: any number */
 	uint64_t	 retry_min, retry_max, lifetime;	/* 5 min, 4 h, 5 d */
 	uint64_t	 delay_notice;		/* 4 h; 0: never */
+	/* The block that a shared bound comes from: all that it fits share it. NULL: each destination has its own. */
+	const struct conf_dest *rate_by, *concurrency_by;
 };
 struct dest_policy conf_policy(const struct conf *, const char *domain, const char *mx);
 /* Mail without a sender waits for less long (2 d at most, or as `bounces` says), and nobody is told of its delay. */

@@ -57,6 +57,7 @@ bool	 conf_valid_name(const char *);			/* of tables, actions, tags */
 const char *conf_size(const char *, uint64_t *);
 const char *conf_time(const char *, uint64_t *);		/* ms */
 const char *conf_rate(const char *, uint64_t *);		/* events a minute */
+const char *conf_rate_hour(const char *, uint64_t *);		/* events an hour: what the other is made from */
 const char *conf_count(const char *, uint64_t *);
 bool	 conf_address(const char *, uint16_t port, struct sockaddr_storage *, socklen_t *);	/* [addr] or addr, numeric */
 

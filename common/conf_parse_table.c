@@ -137,18 +137,63 @@ dest_delay_notice(struct parse *p, void *obj)
 }
 
 static bool
-dest_concurrency(struct parse *p, void *obj)
+dest_count(struct parse *p, const char *key, const char *of, unsigned most, unsigned *out)
 {
-	struct conf_dest *d = obj;
-	const char *s = conf_want(p, "a number of connections");
+	const char *s = conf_want(p, of);
 	uint64_t n;
 
 	if (s == NULL)
 		return false;
-	if (conf_count(s, &n) != NULL || n > 10000)
-		return conf_bad(p, conf_last(p), "concurrency \"%s\": a number from 1 to 10000 is expected", s);
-	d->concurrency = (unsigned)n;
+	if (conf_count(s, &n) != NULL || n > most)
+		return conf_bad(p, conf_last(p), "%s \"%s\": a number from 1 to %u is expected", key, s, most);
+	*out = (unsigned)n;
+	return true;
+}
+
+static bool
+dest_concurrency(struct parse *p, void *obj)
+{
+	struct conf_dest *d = obj;
+
 	d->has |= DEST_HAS_CONCURRENCY;
+	return dest_count(p, "concurrency", "a number of connections", 10000, &d->concurrency);
+}
+
+static bool
+dest_messages(struct parse *p, void *obj)
+{
+	struct conf_dest *d = obj;
+
+	d->has |= DEST_HAS_MESSAGES;
+	return dest_count(p, "messages-per-connection", "a number of messages", 1000000, &d->messages);
+}
+
+static bool
+dest_recipients(struct parse *p, void *obj)
+{
+	struct conf_dest *d = obj;
+
+	d->has |= DEST_HAS_RECIPIENTS;
+	return dest_count(p, "recipients-per-message", "a number of recipients", 100, &d->recipients);
+}
+
+static bool
+dest_rate(struct parse *p, void *obj)
+{
+	struct conf_dest *d = obj;
+	const char *s = conf_want(p, "a rate, such as 20/s or 5000/h"), *wrong;
+
+	if (s == NULL)
+		return false;
+	if ((wrong = conf_rate_hour(s, &d->rate)) != NULL)
+		return conf_bad(p, conf_last(p), "\"%s\": %s", s, wrong);
+	d->has |= DEST_HAS_RATE;
+	if (!conf_accept(p, "burst"))
+		return true;
+	if ((s = conf_want(p, "a number of messages")) == NULL)
+		return false;
+	if ((wrong = conf_count(s, &d->burst)) != NULL)
+		return conf_bad(p, conf_last(p), "burst \"%s\": %s", s, wrong);
 	return true;
 }
 
@@ -157,9 +202,9 @@ static const struct opt_row dest_rows[] = {
 	{ "lifetime",			dest_lifetime,		2 },
 	{ "concurrency",		dest_concurrency,	4 },
 	{ "delay-notice",		dest_delay_notice,	8 },
-	{ "rate",			NULL,			0 },
-	{ "messages-per-connection",	NULL,			0 },
-	{ "recipients-per-message",	NULL,			0 },
+	{ "rate",			dest_rate,		16 },
+	{ "messages-per-connection",	dest_messages,		32 },
+	{ "recipients-per-message",	dest_recipients,	64 },
 	{ "pool",			NULL,			0 },
 	{ "tls",			NULL,			0 },
 	{ "family",			NULL,			0 },

@@ -38,35 +38,48 @@ dest_rank(const struct conf_dest *d, const char *domain, const char *mx)
 	return 0;
 }
 
+/* For each key the most specific block that has it. */
+static void
+dest_find(const struct conf *c, const char *domain, const char *mx, const struct conf_dest *by[DEST_KEYS])
+{
+	unsigned rank, best[DEST_KEYS] = { 0 };
+	const struct conf_dest *d;
+
+	for (d = c->dest; d < c->dest + c->ndest; d++) {
+		rank = dest_rank(d, domain, mx);
+		for (unsigned k = 0; k < DEST_KEYS && rank > 0; k++) {
+			if (!(d->has & 1U << k) || rank <= best[k])
+				continue;
+			best[k] = rank;
+			by[k] = d;
+		}
+	}
+}
+
+/* The value for everybody is for each on its own. */
+static const struct conf_dest *
+shared_by(const struct conf_dest *d)
+{
+	return d != NULL && d->kind != DEST_ANY ? d : NULL;
+}
+
 struct dest_policy
 conf_policy(const struct conf *c, const char *domain, const char *mx)
 {
-	struct dest_policy pol = { 20, 5 * 60 * 1000, 4 * 3600 * 1000, 5ULL * 24 * 3600 * 1000, 4 * 3600 * 1000 };
-	unsigned rank, concurrency = 0, retry = 0, lifetime = 0, notice = 0;
-	const struct conf_dest *d;
+	static const struct conf_dest dflt = { .concurrency = 20, .recipients = 100, .retry_min = 5 * 60 * 1000,
+	    .retry_max = 4 * 3600 * 1000, .lifetime = 5ULL * 24 * 3600 * 1000,
+	    .delay_notice = 4 * 3600 * 1000 };
+	const struct conf_dest *by[DEST_KEYS] = { NULL };
 
-	for (size_t i = 0; i < c->ndest; i++) {
-		d = &c->dest[i];
-		rank = dest_rank(d, domain, mx);
-		if ((d->has & DEST_HAS_CONCURRENCY) && rank > concurrency) {
-			concurrency = rank;
-			pol.concurrency = d->concurrency;
-		}
-		if ((d->has & DEST_HAS_RETRY) && rank > retry) {
-			retry = rank;
-			pol.retry_min = d->retry_min;
-			pol.retry_max = d->retry_max;
-		}
-		if ((d->has & DEST_HAS_LIFETIME) && rank > lifetime) {
-			lifetime = rank;
-			pol.lifetime = d->lifetime;
-		}
-		if ((d->has & DEST_HAS_DELAY_NOTICE) && rank > notice) {
-			notice = rank;
-			pol.delay_notice = d->delay_notice;
-		}
-	}
-	return pol;
+	dest_find(c, domain, mx, by);
+#define BY(key)	(by[__builtin_ctz(key)] != NULL ? by[__builtin_ctz(key)] : &dflt)
+	return (struct dest_policy){ .concurrency = BY(DEST_HAS_CONCURRENCY)->concurrency, .messages = BY(DEST_HAS_MESSAGES)->messages,
+	    .recipients = BY(DEST_HAS_RECIPIENTS)->recipients, .rate = BY(DEST_HAS_RATE)->rate, .burst = BY(DEST_HAS_RATE)->burst,
+	    .retry_min = BY(DEST_HAS_RETRY)->retry_min, .retry_max = BY(DEST_HAS_RETRY)->retry_max,
+	    .lifetime = BY(DEST_HAS_LIFETIME)->lifetime, .delay_notice = BY(DEST_HAS_DELAY_NOTICE)->delay_notice,
+	    .rate_by = shared_by(by[__builtin_ctz(DEST_HAS_RATE)]),
+	    .concurrency_by = shared_by(by[__builtin_ctz(DEST_HAS_CONCURRENCY)]) };
+#undef BY
 }
 
 void

@@ -65,13 +65,19 @@ conf_time(const char *s, uint64_t *out)
 }
 
 const char *
-conf_rate(const char *s, uint64_t *out)
+conf_rate_hour(const char *s, uint64_t *out)
 {
 	static const struct unit units[] = { { "/s", 3600 }, { "/m", 60 }, { "/h", 1 } };
-	const char *wrong;
-	uint64_t hour;
 
-	wrong = number(s, units, sizeof(units) / sizeof(units[0]), &hour, "a rate is a number with /s, /m or /h behind it, such as 600/m");
+	return number(s, units, sizeof(units) / sizeof(units[0]), out, "a rate is a number with /s, /m or /h behind it, such as 600/m");
+}
+
+const char *
+conf_rate(const char *s, uint64_t *out)
+{
+	uint64_t hour;
+	const char *wrong = conf_rate_hour(s, &hour);
+
 	if (wrong != NULL)
 		return wrong;
 	if (hour < 60)

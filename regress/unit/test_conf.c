@@ -85,6 +85,7 @@ static bool
 same_dest(const struct conf_dest *a, const struct conf_dest *b)
 {
 	return a->kind == b->kind && same(a->text, b->text) && a->has == b->has && a->concurrency == b->concurrency &&
+	    a->rate == b->rate && a->burst == b->burst && a->messages == b->messages && a->recipients == b->recipients &&
 	    a->retry_min == b->retry_min && a->retry_max == b->retry_max && a->lifetime == b->lifetime &&
 	    a->delay_notice == b->delay_notice;
 }
@@ -196,9 +197,9 @@ static const char everything[] =
     "table nets { 192.0.2.0/24, ::1 }\n"
     "destination example.com { retry 1m..30m, lifetime 2d, delay-notice 90m }\n"
     "destination .example.com { concurrency 5\n retry 2m..1h }\n"
-    "destination mx mx.example.net { concurrency 3 }\n"
+    "destination mx mx.example.net { concurrency 3, rate 20/s burst 40, messages-per-connection 7, recipients-per-message 9 }\n"
     "destination mx *.example.net { concurrency 4, lifetime 1d }\n"
-    "destination * { concurrency 6, delay-notice never }\n"
+    "destination * { concurrency 6, delay-notice never, rate 5000/h }\n"
     "bounces { lifetime 1d, retry 1m..2h }\n"
     "archive from <nets> for !.example.org to journal@example.com\n"
     "archive to journal\n"
@@ -280,6 +281,10 @@ check_policy(const struct conf *c)
 	TEST_INT(p.lifetime, 24 * 3600 * 1000LL);
 	p = conf_policy(c, "other.org", "MX.example.net");
 	TEST_INT(p.concurrency, 3);
+	TEST(p.rate == 20 * 3600 && p.burst == 40 && p.messages == 7 && p.recipients == 9);
+	TEST(p.rate_by != NULL && p.rate_by == p.concurrency_by);
+	TEST(conf_policy(c, "other.org", NULL).rate == 5000 && conf_policy(c, "other.org", NULL).rate_by == NULL);
+	TEST_INT(conf_policy(c, "other.org", NULL).recipients, 100);
 	TEST_INT(p.retry_max, 4 * 3600 * 1000LL);
 	TEST_INT(conf_policy(c, "other.org", "a.example.net").concurrency, 4);
 	TEST_INT(conf_policy(c, "other.org", "example.net").concurrency, 6);
@@ -480,7 +485,11 @@ static const struct bad {
 	{ "table t { a { b }", 1, 13, "within the braces" },
 	{ "}", 1, 1, "without a {" },
 	{ "destination a.b { frob 3 }", 1, 19, "expected retry, lifetime" },
-	{ "destination a.b { rate 5/s }", 1, 19, "not available yet" },
+	{ "destination a.b { rate 5 }", 1, 24, "a rate is a number" },
+	{ "destination a.b { rate 5/s burst x }", 1, 34, "burst \"x\"" },
+	{ "destination a.b { rate 5/s burst }", 1, 34, "a number of messages" },
+	{ "destination a.b { recipients-per-message 101 }", 1, 42, "from 1 to 100" },
+	{ "destination a.b { messages-per-connection 0 }", 1, 43, "from 1 to" },
 	{ "destination a.b { tls none }", 1, 19, "not available yet" },
 	{ "destination a.b { pool x }", 1, 19, "not available yet" },
 	{ "destination a.b { family ipv4 }", 1, 19, "not available yet" },
