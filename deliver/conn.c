@@ -48,9 +48,34 @@ not_idle(struct conn *c)
 	TAILQ_REMOVE(&conns.idle, c, all_idle);
 }
 
+static void
+take_pass(struct conn *c)
+{
+	c->pass = true;
+	c->dest->rate->granted++;
+}
+
+bool
+conn_use_pass(struct conn *c)
+{
+	bool had = c->pass;
+
+	c->pass = false;
+	c->dest->rate->granted -= had;
+	return had;
+}
+
+static void
+give_pass_back(struct conn *c)
+{
+	if (conn_use_pass(c))
+		gate_back(c->dest->rate);
+}
+
 void
 conn_idle(struct conn *c)
 {
+	give_pass_back(c);
 	c->idle = c->was_idle = true;
 	TAILQ_INSERT_TAIL(&c->dest->idle, c, idle_entry);
 	TAILQ_INSERT_TAIL(&conns.idle, c, all_idle);
@@ -61,7 +86,20 @@ void
 conn_wake(struct conn *c)
 {
 	not_idle(c);
+	take_pass(c);
 	relay_more(c);
+}
+
+void
+conn_make_room(const struct gate *g)
+{
+	struct conn *c;
+
+	TAILQ_FOREACH(c, &conns.idle, all_idle)
+		if (c->dest->room == g) {
+			conn_quit(c);
+			return;
+		}
 }
 
 bool
@@ -120,12 +158,13 @@ release(struct conn *c, bool politely)
 	if (conns.inside == c)
 		conns.inside = NULL;
 	conns.n--;
+	give_pass_back(c);
 	c->dest->nconn--;
 	if (c->dest->nwaiting > 0) {
 		dest_due(c->dest);
 		ev_wake();	/* this may be the flush at the head of a turn */
 	}
-	dest_room();
+	dest_room(c->dest);
 	free(c->failure_text);
 	free(c->failure_relay);
 	free(c);
@@ -192,7 +231,7 @@ open_host(struct conn *c, const struct mx_host *mx, struct host *h)
 	c->state = CONN_CONNECT;
 	c->opened = ev_now_ms();
 	c->messages = 0;
-	c->peer = (struct peer){ .smarthost = c->dest->smarthost };
+	c->peer = (struct peer){ .smarthost = c->dest->smarthost, .rcpts = c->dest->recipients };
 	c->dirty = c->was_idle = c->past_greeting_line = false;
 	reply_init(&c->reply);
 	c->io = io_connect(fd, sa, mx->salen, &ops, c);
@@ -252,6 +291,7 @@ conn_start(struct dest *d)
 	conns.n++;
 	d->nconn++;
 	c->dest = d;
+	take_pass(c);
 	c->begun = ev_now_ms();
 	c->norder = mx_order(&d->set, c->order, arc4random_uniform);
 	for (i = 0; i < d->set.n && host_rest(d->host[i]) > 0; i++)

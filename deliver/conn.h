@@ -28,6 +28,7 @@ struct conn {
 	enum conn_state	 state;
 	bool		 idle, was_idle;	/* in the lines of idle ones; it has been since its last message */
 	bool		 probe;			/* all hosts rest: try all the same */
+	bool		 pass;			/* its next message may begin: the rate counts it already */
 	/* the walk */
 	uint16_t	 order[MX_MAX];
 	size_t		 norder, at;
@@ -56,9 +57,11 @@ struct conn {
 
 /* EHLO name and our bounds come from the configuration. */
 bool	 conn_room(void);
-/* False: no host could be tried at all (the jobs got the reason). */
+/* With a pass. False: no host could be tried at all (the jobs got the reason). */
 bool	 conn_start(struct dest *);
-void	 conn_wake(struct conn *);		/* it is idle, and a job waits */
+void	 conn_wake(struct conn *);		/* it is idle, a job waits, and there is a pass for it */
+bool	 conn_use_pass(struct conn *);		/* false: it has none */
+void	 conn_make_room(const struct gate *);	/* one idle connection of another destination at that gate ends */
 /* Nothing to do for now: kept for a while. */
 void	 conn_idle(struct conn *);
 void	 conn_quit(struct conn *);		/* politely; frees it. No transaction is open. */

@@ -14,6 +14,10 @@
 
 #define CAP_MS		(60 * 1000)
 #define PATIENCE_MS	(60 * 1000)
+#define HOLD_MS		(10 * 1000)	/* what the rate lets go later than this waits in the queue */
+#define HOLD_LAST_MS	(60 * 1000)	/* ... or than this, where it is the only one of its destination */
+#define HOLD_MOST	500		/* jobs at one gate */
+#define SOONER_MS	2000		/* they come back before it is their time */
 
 static int
 compare(const struct dest *a, const struct dest *b)
@@ -31,6 +35,21 @@ static struct dest_list starved = TAILQ_HEAD_INITIALIZER(starved);
 
 /* ---- life ---- */
 
+/* Whom a bound is for: all that a block fits, or this set of hosts alone. */
+static struct gate *
+gate_for(const char *what, uint64_t rate, uint64_t burst, unsigned limit, const struct conf_dest *by, const char *hosts)
+{
+	static const char *const kinds[] = {
+		[DEST_EXACT] = "domain", [DEST_SUFFIX] = "below", [DEST_MX] = "mx", [DEST_MX_GLOB] = "mx", [DEST_ANY] = "any"
+	};
+	char *key = xasprintf("%s %llu %llu %u %s %s", what, (unsigned long long)rate, (unsigned long long)burst, limit,
+	    by != NULL ? kinds[by->kind] : "hosts", by != NULL ? by->text : hosts);
+	struct gate *g = gate_hold(key, rate, burst, limit);
+
+	free(key);
+	return g;
+}
+
 static struct dest *
 dest_new(char *key, struct mx_set *set, const struct dest_policy *policy, bool smarthost)
 {
@@ -39,7 +58,9 @@ dest_new(char *key, struct mx_set *set, const struct dest_policy *policy, bool s
 
 	d->key = key;
 	d->set = *set;
-	d->limit = policy->concurrency > 0 ? policy->concurrency : 1;
+	d->at_rate.dest = d->at_room.dest = d;
+	d->messages = policy->messages;
+	d->recipients = policy->recipients;
 	d->rest_most = policy->retry_min;
 	d->smarthost = smarthost;
 	d->host = xcalloc(set->n, sizeof *d->host);
@@ -56,15 +77,21 @@ dest_get(struct mx_set *set, const struct dest_policy *policy, bool smarthost)
 {
 	struct dest key, *d;
 	char *hosts = mx_text(set);
+	struct gate *rate = gate_for("rate", policy->rate, policy->burst, 0, policy->rate_by, hosts);
+	struct gate *room = gate_for("room", 0, 0, policy->concurrency, policy->concurrency_by, hosts);
 
-	key.key = xasprintf("%s %u %llu %s", smarthost ? "smarthost" : "mx", policy->concurrency,
-	    (unsigned long long)policy->retry_min, hosts);
+	key.key = xasprintf("%s %u %u %llu (%s) (%s) %s", smarthost ? "smarthost" : "mx", policy->messages, policy->recipients,
+	    (unsigned long long)policy->retry_min, rate->key, room->key, hosts);
 	free(hosts);
-	if ((d = RB_FIND(dest_tree, &dests, &key)) == NULL)
+	if ((d = RB_FIND(dest_tree, &dests, &key)) == NULL) {
 		d = dest_new(key.key, set, policy, smarthost);
-	else {
+		d->rate = rate;
+		d->room = room;
+	} else {
 		free(key.key);
 		mx_free(set);
+		gate_drop(rate);
+		gate_drop(room);
 	}
 	*set = (struct mx_set){ NULL, 0 };
 	dest_hold(d);
@@ -89,6 +116,10 @@ dest_free(struct dest *d)
 	size_t i;
 
 	RB_REMOVE(dest_tree, &dests, d);
+	gate_leave(d->rate, &d->at_rate);
+	gate_leave(d->room, &d->at_room);
+	gate_drop(d->rate);
+	gate_drop(d->room);
 	for (i = 0; i < d->set.n; i++)
 		host_drop(d->host[i]);
 	free(d->host);
@@ -120,21 +151,52 @@ dest_due(struct dest *d)
 	TAILQ_INSERT_TAIL(&due, d, run);
 }
 
+/* What its rate lets go much later goes back to the queue, so that it takes no place from others. -> ms; 0: it stays */
+static uint64_t
+too_early(const struct dest *d)
+{
+	uint64_t ms = gate_wait(d->rate);
+
+	if (ms <= HOLD_MS || (ms <= HOLD_LAST_MS && d->nwaiting == 0 && d->rate->line < HOLD_MOST))
+		return 0;
+	return ms - SOONER_MS;
+}
+
+static void
+stands(struct dest *d)
+{
+	d->nwaiting++;
+	d->rate->line++;
+	dest_due(d);
+}
+
+static void
+leaves(struct dest *d, struct job *j)
+{
+	TAILQ_REMOVE(&d->waiting, j, wait);
+	d->nwaiting--;
+	d->rate->line--;
+}
+
 void
 dest_add(struct dest *d, struct job *j)
 {
+	uint64_t ms = too_early(d);
+
+	if (ms > 0) {
+		job_not_before(j, ms);
+		return;
+	}
 	j->since = ev_now_ms();
 	TAILQ_INSERT_TAIL(&d->waiting, j, wait);
-	d->nwaiting++;
-	dest_due(d);
+	stands(d);
 }
 
 void
 dest_return(struct dest *d, struct job *j)
 {
 	TAILQ_INSERT_HEAD(&d->waiting, j, wait);
-	d->nwaiting++;
-	dest_due(d);
+	stands(d);
 }
 
 struct job *
@@ -142,11 +204,21 @@ dest_take(struct dest *d)
 {
 	struct job *j = TAILQ_FIRST(&d->waiting);
 
-	if (j == NULL)
-		return NULL;
-	TAILQ_REMOVE(&d->waiting, j, wait);
-	d->nwaiting--;
+	if (j != NULL)
+		leaves(d, j);
 	return j;
+}
+
+bool
+dest_pass(struct dest *d)
+{
+	return gate_pass(d->rate, &d->at_rate);
+}
+
+bool
+dest_open(const struct dest *d)
+{
+	return gate_open(d->rate, &d->at_rate);
 }
 
 void
@@ -176,7 +248,7 @@ dest_full(struct dest *d)
 static unsigned
 most_conns(const struct dest *d)
 {
-	return d->cap_until > ev_now_ms() && d->cap < d->limit ? d->cap : d->limit;
+	return d->cap_until > ev_now_ms() && d->cap < d->room->limit ? d->cap : d->room->limit;
 }
 
 /* ms until the first host may be tried; 0: now. */
@@ -202,13 +274,15 @@ hand_back(struct dest *d, uint64_t ms)
 		next = TAILQ_NEXT(j, wait);
 		if (j->attempt <= 1)
 			continue;
-		TAILQ_REMOVE(&d->waiting, j, wait);
-		d->nwaiting--;
+		leaves(d, j);
 		job_not_before(j, ms);
 	}
 }
 
-/* While all hosts rest, one connection at a time looks whether they still do. */
+/*
+ * While all hosts rest, one connection at a time looks whether they still do. A new connection has its first message's pass
+ * with it, so there are no more of them than the rate has use for.
+ */
 static void
 connect_more(struct dest *d)
 {
@@ -218,19 +292,29 @@ connect_more(struct dest *d)
 			TAILQ_INSERT_TAIL(&starved, d, run);
 			return;
 		}
+		if (!dest_pass(d))
+			return;
+		if (!gate_enter(d->room, &d->at_room)) {
+			gate_back(d->rate);
+			conn_make_room(d->room);
+			return;
+		}
 		if (!conn_start(d))
 			return;
 	}
 }
 
-static void
-run(struct dest *d)
+void
+dest_look(struct dest *d)
 {
 	struct conn *c;
 	uint64_t ms;
 
-	while (d->nwaiting > 0 && (c = TAILQ_FIRST(&d->idle)) != NULL)
+	while (d->nwaiting > 0 && (c = TAILQ_FIRST(&d->idle)) != NULL) {
+		if (!dest_pass(d))
+			return;
 		conn_wake(c);
+	}
 	if (d->nwaiting == 0)
 		return;
 	if (d->nconn == 0 && (ms = rest(d)) > 0)
@@ -246,15 +330,16 @@ dest_turn(void)
 	while ((d = TAILQ_FIRST(&due)) != NULL) {
 		TAILQ_REMOVE(&due, d, run);
 		d->due = false;
-		run(d);
+		dest_look(d);
 	}
 }
 
 void
-dest_room(void)
+dest_room(struct dest *of)
 {
 	struct dest *d = TAILQ_FIRST(&starved);
 
+	gate_exit(of->room);
 	if (d == NULL)
 		return;
 	TAILQ_REMOVE(&starved, d, run);

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "conf.h"
+#include "gate.h"
 #include "host.h"
 #include "job.h"
 #include "mx.h"
@@ -32,7 +33,9 @@ struct dest {
 	unsigned	 nwaiting;
 	struct conn_list idle;			/* connections that could take a job at once */
 	unsigned	 nconn, nopen, nready;	/* all, those that reached a server, those through EHLO */
-	unsigned	 limit;			/* of connections, by its policy */
+	struct gate	*rate, *room;		/* bounds, perhaps shared: of messages, of connections */
+	struct gate_place at_rate, at_room;
+	unsigned	 messages, recipients;	/* on a connection (0: any number), in a transaction */
 	uint64_t	 rest_most;		/* ms that a host rests, by its policy */
 	unsigned	 cap;			/* what it took last; holds until cap_until */
 	uint64_t	 cap_until;
@@ -45,13 +48,17 @@ void	 dest_drop(struct dest *);
 void	 dest_add(struct dest *, struct job *);
 void	 dest_return(struct dest *, struct job *);	/* to the head of the line: no attempt was made */
 struct job *dest_take(struct dest *);			/* NULL: none waits */
+/* A transaction begins. False: not now, by its rate; idle connections are woken when it is time. */
+bool	 dest_pass(struct dest *);
+bool	 dest_open(const struct dest *);		/* would it pass? */
 void	 dest_due(struct dest *);			/* look at it in this turn */
+void	 dest_look(struct dest *);			/* now */
 /* No connection can be made: settles the jobs that waited since then or longer, unless another connection serves or may soon serve them. */
 void	 dest_failed(struct dest *, uint64_t since, const struct verdict *, const char *relay);
 /* It refused one connection more than it has. */
 void	 dest_full(struct dest *);
-/* A connection is gone: there may be room for a starved destination. */
-void	 dest_room(void);
+/* One of its connections is gone: there may be room for it, or for a starved destination. */
+void	 dest_room(struct dest *);
 
 /* The main loop's step: gives waiting jobs to idle connections, or makes new ones. */
 void	 dest_turn(void);

@@ -9,6 +9,7 @@
 #include "conn.h"
 #include "dest.h"
 #include "ev.h"
+#include "gate.h"
 #include "host.h"
 #include "job.h"
 #include "mailbox.h"
@@ -69,6 +70,7 @@ tick(void *arg)
 	if (++deliver.ticks % SLOW_TICKS == 0) {
 		route_sweep();
 		dest_sweep();
+		gate_sweep();
 		host_sweep();
 	}
 }

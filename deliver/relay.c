@@ -32,10 +32,30 @@ has_more(const struct job *j)
 	return false;
 }
 
+static unsigned
+most_messages(const struct conn *c)
+{
+	unsigned most = host_most(c->host);
+
+	return c->dest->messages > 0 && c->dest->messages < most ? c->dest->messages : most;
+}
+
 static bool
 worn_out(const struct conn *c)
 {
-	return c->messages >= host_most(c->host) || ev_now_ms() - c->opened > AGE_MAX;
+	return c->messages >= most_messages(c) || ev_now_ms() - c->opened > AGE_MAX;
+}
+
+/* What was carried here from another host is not left to go back there. */
+static bool
+passes(struct conn *c)
+{
+	if (conn_use_pass(c))
+		return true;
+	if (c->carried == NULL || c->messages > 0)
+		return dest_pass(c->dest);
+	gate_force(c->dest->rate);
+	return true;
 }
 
 static struct job *
@@ -43,10 +63,18 @@ next_job(struct conn *c)
 {
 	struct job *j = c->carried;
 
+	if (j == NULL && (worn_out(c) || c->dest->nwaiting == 0))
+		return NULL;
 	c->carried = NULL;
-	if (j == NULL && !worn_out(c))
-		j = dest_take(c->dest);
-	return j;
+	if (j != NULL && c->messages > 0 && worn_out(c)) {
+		dest_return(c->dest, j);
+		return NULL;
+	}
+	if (passes(c))
+		return j != NULL ? j : dest_take(c->dest);
+	if (j != NULL)
+		dest_return(c->dest, j);
+	return NULL;
 }
 
 static void
@@ -71,6 +99,7 @@ begin(struct conn *c, struct tx *t)
 			job_hold(j);
 			return true;
 		}
+		gate_back(c->dest->rate);
 	}
 	return false;
 }
@@ -87,7 +116,7 @@ let_go(struct tx *t)
 static bool
 prefetch(struct conn *c, const struct tx *t, struct tx *next)
 {
-	if (!(c->peer.ext & EXT_PIPELINING) || t->bdat || c->messages + 1 >= host_most(c->host))
+	if (!(c->peer.ext & EXT_PIPELINING) || t->bdat || c->messages + 1 >= most_messages(c) || !(c->pass || dest_open(c->dest)))
 		return false;
 	if (c->carried == NULL && !t->next_host && has_more(t->job))
 		c->carried = t->job;
@@ -212,6 +241,7 @@ give_back(struct conn *c, struct tx *t)
 	struct job *j = t->job;
 
 	tx_undo(t);
+	gate_back(c->dest->rate);
 	if (j->open > 0)
 		dest_return(c->dest, j);
 	let_go(t);
@@ -237,6 +267,7 @@ drop_prefetched(struct conn *c)
 	host_takes(c->host, 1);
 	if (next->job == c->tx[c->head].job) {
 		tx_undo(next);
+		gate_back(c->dest->rate);
 		let_go(next);
 	} else
 		give_back(c, next);

@@ -108,7 +108,7 @@ bool
 tx_begin(struct tx *t, const struct peer *peer, struct job *j, bool rset, bool eager)
 {
 	struct verdict v;
-	uint32_t i;
+	uint32_t i, most = peer->rcpts > 0 && peer->rcpts < TX_RCPTS ? peer->rcpts : TX_RCPTS;
 
 	memset(t, 0, sizeof *t);
 	t->job = j;
@@ -116,7 +116,7 @@ tx_begin(struct tx *t, const struct peer *peer, struct job *j, bool rset, bool e
 	t->bdat = (peer->ext & EXT_CHUNKING) != 0;
 	t->early = eager && j->length <= TX_SMALL;
 	t->utf8 = put_needs_utf8(j);
-	for (i = 0; i < j->nrcpt && t->n < TX_RCPTS; i++) {
+	for (i = 0; i < j->nrcpt && t->n < most; i++) {
 		struct rcpt *r = &j->rcpts[i];
 		bool last = j->open == 1;
 

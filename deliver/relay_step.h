@@ -24,6 +24,7 @@
 struct peer {			/* what the server offers */
 	unsigned	 ext;
 	uint64_t	 size_max;	/* 0: it did not say */
+	unsigned	 rcpts;		/* in one transaction, by our policy; 0: TX_RCPTS */
 	bool		 smarthost;
 };
 /* A line of its EHLO reply (not the first). */
@@ -53,7 +54,7 @@ struct tx {
 };
 
 /*
- * Takes up to TX_RCPTS open recipients of the job; those this server cannot serve are settled. False: none is left. eager: the server just answered the last message, so that BDAT may go early.
+ * Takes up to peer's rcpts of the open recipients of the job; those this server cannot serve are settled. False: none is left. eager: the server just answered the last message, so that BDAT may go early.
  */
 bool	 tx_begin(struct tx *, const struct peer *, struct job *, bool rset, bool eager);
 enum step tx_next(const struct tx *, const struct peer *);

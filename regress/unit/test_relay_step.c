@@ -95,10 +95,10 @@ answer(struct tx *t, const struct peer *peer, unsigned code, const char *dsn)
 	return tx_reply(t, peer, &r);
 }
 
-static const struct peer plain = { 0, 0, false };
-static const struct peer pipe_ = { EXT_PIPELINING, 0, false };
-static const struct peer full = { EXT_PIPELINING | EXT_8BITMIME | EXT_SIZE | EXT_DSN | EXT_SMTPUTF8, 0, false };
-static const struct peer chunk = { EXT_PIPELINING | EXT_CHUNKING, 0, false };
+static const struct peer plain = { 0, 0, 0, false };
+static const struct peer pipe_ = { EXT_PIPELINING, 0, 0, false };
+static const struct peer full = { EXT_PIPELINING | EXT_8BITMIME | EXT_SIZE | EXT_DSN | EXT_SMTPUTF8, 0, 0, false };
+static const struct peer chunk = { EXT_PIPELINING | EXT_CHUNKING, 0, 0, false };
 
 /* ---- tests ---- */
 
@@ -423,7 +423,7 @@ static void
 test_unfit(void)
 {
 	static const char *const mixed[] = { "a@dst.test", "\303\274@dst.test", "c\r\nRSET\r\n@dst.test", NULL };
-	static const struct peer small = { EXT_SIZE, 999, false };
+	static const struct peer small = { EXT_SIZE, 999, 0, false };
 	struct job *j = job(mixed);
 	struct tx t;
 
@@ -490,9 +490,22 @@ test_many_rcpts(void)
 }
 
 static void
+test_few_rcpts(void)
+{
+	static const struct peer few = { EXT_PIPELINING, 0, 1, false };
+	struct job *j = job(two);
+	struct tx t, rest;
+
+	TEST(tx_begin(&t, &few, j, false, true));
+	TEST_INT(t.n, 1);
+	TEST(tx_begin(&rest, &few, j, false, true) && rest.n == 1 && rest.rcpt[0] == 1);
+	free(j);
+}
+
+static void
 test_smarthost(void)
 {
-	static const struct peer smart = { 0, 0, true };
+	static const struct peer smart = { 0, 0, 0, true };
 	struct job *j = job(one);
 	struct tx t;
 
@@ -521,7 +534,7 @@ test_next_host(void)
 static void
 test_extensions(void)
 {
-	struct peer p = { 0, 0, false };
+	struct peer p = { 0, 0, 0, false };
 
 	peer_extension(&p, "PIPELINING");
 	peer_extension(&p, "8bitmime");
@@ -585,6 +598,7 @@ main(void)
 	test_parameters();
 	test_unfit();
 	test_many_rcpts();
+	test_few_rcpts();
 	test_smarthost();
 	test_next_host();
 	test_extensions();

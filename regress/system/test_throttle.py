@@ -1,0 +1,145 @@
+"""How fast, and over how many connections, mail goes to a destination: rates, concurrency, messages a connection, recipients a message."""
+import time
+
+from lib import LOCAL, Liar, Postern, until
+
+TEXT = b"From: a@b.test\r\nSubject: throttled\r\n\r\nbody\r\n"
+
+
+def conf(*ports, keys="", more=""):
+    """Addresses in net N.test go to the N-th port."""
+    lines = [LOCAL]
+    for n, port in enumerate(ports, 1):
+        lines.append("action out%d relay via smtp://127.0.0.1:%d" % (n, port))
+        lines.append("match from local for domain net%d.test action out%d" % (n, n))
+    return "\n".join(lines) + "\ndestination * { retry 1s..2s, lifetime 1h }\n" + \
+        ("destination 127.0.0.1 { %s }\n" % keys if keys else "") + more
+
+
+class Watch:
+    """A polite server that notes when each message begins, how many recipients it has, and how many connections there are."""
+
+    def __init__(self, answers=None, wait=0):
+        self.begun, self.rcpts, self.open, self.most, self.per_connection = [], [], 0, 0, []
+        self.answers, self.wait = answers or {}, wait
+        self.liar = Liar(self.script)
+        self.port = self.liar.port
+
+    def script(self, c, _):
+        mine = [0]
+
+        def mail(_):
+            self.begun.append(time.monotonic())
+            self.rcpts.append(0)
+            mine[0] += 1
+            return "250 ok\r\n"
+
+        def rcpt(_):
+            self.rcpts[-1] += 1
+            return "250 ok\r\n"
+
+        def final(_):
+            time.sleep(self.wait)
+            return "250 taken\r\n"
+        self.open += 1
+        self.most = max(self.most, self.open)
+        try:
+            c.polite(answers={"MAIL": mail, "RCPT": rcpt, ".": final, **self.answers})
+        finally:
+            self.open -= 1
+            self.per_connection.append(mine[0])
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.liar.listener.close()
+
+
+def windows(at, width):
+    """The most and the fewest in any window of so many seconds that lies within."""
+    most = max(sum(1 for u in at if t <= u < t + width) for t in at)
+    least = min((sum(1 for u in at if t < u <= t + width) for t in at if t + width <= at[-1]), default=most)
+    return least, most
+
+
+def send(p, rcpts, each=True):
+    with p.smtp() as s:
+        for group in ([[r] for r in rcpts] if each else [rcpts]):
+            answer = s.mail("a@b.test", group, TEXT)
+            assert answer.startswith("250"), answer
+
+
+def test_rate():
+    """50/s, in every window of 2 s, and another destination does not wait for it."""
+    with Watch() as slow, Watch() as fast, Postern(conf(slow.port, fast.port).replace("127.0.0.1:%d" % fast.port, "localhost:%d" % fast.port) +
+                                                  "destination 127.0.0.1 { rate 50/s }\n") as p:
+        send(p, ["r%d@net1.test" % n for n in range(300)])
+        begun = time.monotonic()
+        send(p, ["x%d@net2.test" % n for n in range(20)])
+        until(lambda: len(fast.begun) == 20, 5)
+        took = time.monotonic() - begun
+        until(lambda: len(slow.begun) == 300, 20)
+        assert took < 3, took
+        at = slow.begun
+        least, most = windows(at, 2)
+        assert most <= 100 * 1.05 + 12, (least, most)     # and the burst of a quarter of a second at its beginning
+        assert least >= 100 * 0.93, (least, most)
+        p.wait_empty()
+
+
+def test_burst():
+    with Watch() as w, Postern(conf(w.port, keys="rate 60/m burst 10")) as p:
+        send(p, ["r%d@net1.test" % n for n in range(14)])
+        until(lambda: len(w.begun) == 13, 15)
+        assert w.begun[9] - w.begun[0] < 1, w.begun
+        assert 0.7 < w.begun[10] - w.begun[0] and 2.5 < w.begun[12] - w.begun[0] < 5, [t - w.begun[0] for t in w.begun]
+
+
+def test_slow_rate_goes_back():
+    """What has to wait for long is not kept by deliver."""
+    with Watch() as w, Postern(conf(w.port, keys="rate 6/m")) as p:
+        send(p, ["r%d@net1.test" % n for n in range(6)])
+        until(lambda: len(w.begun) == 2, 20)
+        assert 9 < w.begun[1] - w.begun[0] < 13, w.begun
+        assert p.queued() >= 4
+
+
+def test_shared_by_smarthost_name():
+    """Two actions, one block: one rate for both."""
+    with Watch() as one, Watch() as two, Postern(conf(one.port, two.port, keys="rate 20/s burst 1")) as p:
+        send(p, ["r%d@net%d.test" % (n, 1 + n % 2) for n in range(60)])
+        until(lambda: len(one.begun) + len(two.begun) == 60, 20)
+        at = sorted(one.begun + two.begun)
+        assert 2.7 < at[-1] - at[0] < 4.5, at[-1] - at[0]
+        assert windows(at, 1)[1] <= 22, windows(at, 1)
+
+
+def test_concurrency():
+    with Watch(wait=0.1) as w, Postern(conf(w.port, keys="concurrency 3")) as p:
+        send(p, ["r%d@net1.test" % n for n in range(30)])
+        until(lambda: len(w.begun) == 30, 20)
+        assert 2 <= w.most <= 3, w.most
+
+
+def test_concurrency_is_shared():
+    """One connection for two destinations: each has its turn."""
+    with Watch() as one, Watch() as two, Postern(conf(one.port, two.port, keys="concurrency 1")) as p:
+        send(p, ["r%d@net%d.test" % (n, 1 + n % 2) for n in range(20)])
+        until(lambda: len(one.begun) + len(two.begun) == 20, 20)
+        p.wait_empty()
+
+
+def test_messages_per_connection():
+    with Watch() as w, Postern(conf(w.port, keys="messages-per-connection 4, concurrency 2")) as p:
+        send(p, ["r%d@net1.test" % n for n in range(20)])
+        p.wait_empty()
+        until(lambda: w.open == 0, 10)
+        assert sum(w.per_connection) == 20 and max(w.per_connection) <= 4, w.per_connection
+
+
+def test_recipients_per_message():
+    with Watch() as w, Postern(conf(w.port, keys="recipients-per-message 3")) as p:
+        send(p, ["r%d@net1.test" % n for n in range(10)], each=False)
+        p.wait_empty()
+        assert sum(w.rcpts) == 10 and max(w.rcpts) == 3 and len(w.rcpts) == 4, w.rcpts
