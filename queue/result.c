@@ -10,6 +10,7 @@
 #include "bounce.h"
 #include "child.h"
 #include "clock.h"
+#include "greylist.h"
 #include "log.h"
 #include "qid.h"
 #include "ready.h"
@@ -19,6 +20,7 @@
 #include "stats.h"
 
 #define REST_MAX	(3600 * 1000)
+#define GREYLIST_TRIES	4
 
 /* The recipient's end: its mark now, or after the notice that somebody must get. */
 static void
@@ -93,6 +95,21 @@ tell_delay(struct message *m, uint32_t n, const struct dest_policy *p, int64_t n
 	}
 }
 
+/* "Not yet" is asked again early, a few times: when the server said, or soon. */
+static int64_t
+greylist_due(const struct rcpt *r, int64_t now, int64_t due)
+{
+	const struct last *l = r->last;
+	uint64_t hint;
+
+	if (r->attempts > GREYLIST_TRIES || !greylisted(l->code, l->dsn, l->text))
+		return due;
+	hint = greylist_hint(l->text);
+	if (hint > 0)
+		return now + (int64_t)hint;
+	return due < now + GREYLIST_MS ? due : now + GREYLIST_MS;
+}
+
 static void
 deferred(struct message *m, uint32_t n)
 {
@@ -111,7 +128,7 @@ deferred(struct message *m, uint32_t n)
 		end_of(m, n, MARK_BOUNCED);
 		return;
 	}
-	r->due = retry_due(&p, m->env.arrival, now, r->attempts, arc4random());
+	r->due = greylist_due(r, now, retry_due(&p, m->env.arrival, now, r->attempts, arc4random()));
 	r->job = NULL;
 	rcpt_set(m, n, R_IDLE);
 	tell_delay(m, n, &p, now);
