@@ -247,7 +247,7 @@ next_host(struct conn *c)
 
 	while (c->at < c->norder && c->tries < CONN_HOSTS) {
 		i = c->order[c->at++];
-		if (!c->probe && host_rest(d->host[i]) > 0) {
+		if (host_rest(d->host[i]) > 0) {
 			note_rest(c, d->host[i]);
 			continue;
 		}
@@ -286,7 +286,6 @@ bool
 conn_start(struct dest *d)
 {
 	struct conn *c = xcalloc(1, sizeof *c);
-	size_t i;
 
 	conns.n++;
 	d->nconn++;
@@ -294,26 +293,35 @@ conn_start(struct dest *d)
 	take_pass(c);
 	c->begun = ev_now_ms();
 	c->norder = mx_order(&d->set, c->order, arc4random_uniform);
-	for (i = 0; i < d->set.n && host_rest(d->host[i]) > 0; i++)
-		;
-	c->probe = i == d->set.n;
 	if (next_host(c))
 		return true;
 	give_up(c);
 	return false;
 }
 
+/* Once per rest it is logged. */
+void
+conn_rest(struct conn *c, const char *why)
+{
+	if (host_rest(c->host) == 0)
+		log_as("smtp", LOG_LV_INFO, "%s; no mail goes there for a while", why);
+	host_failed(c->host, why, c->dest->rest_most);
+	if (c->state == CONN_READY)
+		dest_bad(c->dest);
+	else
+		dest_down(c->dest);
+}
+
 void
 conn_next(struct conn *c, const struct verdict *v, const char *why)
 {
 	note_failure(c, v);
-	if (why != NULL && c->host->ready > 0)
+	if (why != NULL && c->state != CONN_READY && c->host->ready > 0)
 		dest_full(c->dest);
-	else if (why != NULL) {
-		if (host_rest(c->host) == 0)		/* once per rest */
-			log_as("smtp", LOG_LV_INFO, "%s", why);
-		host_failed(c->host, why, c->dest->rest_most);
-	}
+	else if (why != NULL)
+		conn_rest(c, why);
+	else
+		dest_bad(c->dest);
 	hang_up(c, false);
 	if (c->carried == NULL && c->dest->nwaiting == 0)
 		conn_free(c);

@@ -27,7 +27,6 @@ struct conn {
 	struct io	*io;			/* NULL between hosts */
 	enum conn_state	 state;
 	bool		 idle, was_idle;	/* in the lines of idle ones; it has been since its last message */
-	bool		 probe;			/* all hosts rest: try all the same */
 	bool		 pass;			/* its next message may begin: the rate counts it already */
 	/* the walk */
 	uint16_t	 order[MX_MAX];
@@ -66,6 +65,8 @@ void	 conn_make_room(const struct gate *);	/* one idle connection of another des
 void	 conn_idle(struct conn *);
 void	 conn_quit(struct conn *);		/* politely; frees it. No transaction is open. */
 void	 conn_free(struct conn *);		/* abruptly; what it carries and transacts must have been taken care of */
+/* Its host wants no more mail for now; a connection that is ready ends with what it has begun. */
+void	 conn_rest(struct conn *, const char *why);
 /* This host is done with: the next one, or the end. text is kept with v. rest: why the host rests, or NULL. */
 void	 conn_next(struct conn *, const struct verdict *, const char *rest);
 void	 conn_quit_idle(void);			/* all idle ones */

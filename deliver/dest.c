@@ -1,8 +1,8 @@
 /*
  * dest: see dest.h. Destinations by their host set, and the decision when a connection is made.
  *
- * A job whose hosts all rest goes back with NOT_BEFORE, except at its first attempt: that one really connects, so that its
- * sender's message has a reason of its own. Destinations live until dest_sweep finds them unused.
+ * A job whose hosts all rest goes back with NOT_BEFORE: a destination that is down costs one connection at the end of each rest,
+ * however much mail waits for it. Destinations live until dest_sweep finds them unused.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +12,6 @@
 #include "log.h"
 #include "xmalloc.h"
 
-#define CAP_MS		(60 * 1000)
 #define PATIENCE_MS	(60 * 1000)
 #define HOLD_MS		(10 * 1000)	/* what the rate lets go later than this waits in the queue */
 #define HOLD_LAST_MS	(60 * 1000)	/* ... or than this, where it is the only one of its destination */
@@ -61,6 +60,7 @@ dest_new(char *key, struct mx_set *set, const struct dest_policy *policy, bool s
 	d->at_rate.dest = d->at_room.dest = d;
 	d->messages = policy->messages;
 	d->recipients = policy->recipients;
+	window_init(&d->window);
 	d->rest_most = policy->retry_min;
 	d->smarthost = smarthost;
 	d->host = xcalloc(set->n, sizeof *d->host);
@@ -239,16 +239,31 @@ dest_failed(struct dest *d, uint64_t since, const struct verdict *v, const char 
 /* ---- connections ---- */
 
 void
-dest_full(struct dest *d)
+dest_good(struct dest *d)
 {
-	d->cap = d->nready > 0 ? d->nready : 1;
-	d->cap_until = ev_now_ms() + CAP_MS;
+	unsigned before = d->window.size;
+
+	window_good(&d->window, d->room->limit, ev_now_ms());
+	if (d->window.size > before && d->nwaiting > 0)
+		dest_due(d);
 }
 
-static unsigned
-most_conns(const struct dest *d)
+void
+dest_bad(struct dest *d)
 {
-	return d->cap_until > ev_now_ms() && d->cap < d->room->limit ? d->cap : d->room->limit;
+	window_bad(&d->window, ev_now_ms());
+}
+
+void
+dest_full(struct dest *d)
+{
+	window_full(&d->window, d->nready, ev_now_ms());
+}
+
+void
+dest_down(struct dest *d)
+{
+	window_down(&d->window, ev_now_ms());
 }
 
 /* ms until the first host may be tried; 0: now. */
@@ -264,29 +279,23 @@ rest(const struct dest *d)
 	return least;
 }
 
-/* Jobs that were tried before wait in the queue while all hosts rest. */
+/* Jobs wait in the queue while all hosts rest; then a first connection looks whether it is over. */
 static void
 hand_back(struct dest *d, uint64_t ms)
 {
-	struct job *j, *next;
+	struct job *j;
 
-	for (j = TAILQ_FIRST(&d->waiting); j != NULL; j = next) {
-		next = TAILQ_NEXT(j, wait);
-		if (j->attempt <= 1)
-			continue;
+	while ((j = TAILQ_FIRST(&d->waiting)) != NULL) {
 		leaves(d, j);
 		job_not_before(j, ms);
 	}
 }
 
-/*
- * While all hosts rest, one connection at a time looks whether they still do. A new connection has its first message's pass
- * with it, so there are no more of them than the rate has use for.
- */
+/* A new connection has its first message's pass with it, so there are no more of them than the rate has use for. */
 static void
 connect_more(struct dest *d)
 {
-	while (d->nwaiting > d->nconn - d->nready && d->nconn < most_conns(d) && (d->nconn == 0 || rest(d) == 0)) {
+	while (d->nwaiting > d->nconn - d->nready && d->nconn < d->window.size && rest(d) == 0) {
 		if (!conn_room()) {
 			d->starved = true;
 			TAILQ_INSERT_TAIL(&starved, d, run);

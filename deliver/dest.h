@@ -16,6 +16,7 @@
 #include "host.h"
 #include "job.h"
 #include "mx.h"
+#include "window.h"
 
 struct conn;
 TAILQ_HEAD(conn_list, conn);
@@ -37,8 +38,7 @@ struct dest {
 	struct gate_place at_rate, at_room;
 	unsigned	 messages, recipients;	/* on a connection (0: any number), in a transaction */
 	uint64_t	 rest_most;		/* ms that a host rests, by its policy */
-	unsigned	 cap;			/* what it took last; holds until cap_until */
-	uint64_t	 cap_until;
+	struct window	 window;		/* connections it proved to take */
 };
 
 /* The set goes over to it. */
@@ -55,8 +55,11 @@ void	 dest_due(struct dest *);			/* look at it in this turn */
 void	 dest_look(struct dest *);			/* now */
 /* No connection can be made: settles the jobs that waited since then or longer, unless another connection serves or may soon serve them. */
 void	 dest_failed(struct dest *, uint64_t since, const struct verdict *, const char *relay);
-/* It refused one connection more than it has. */
+/* What a host of it did: took a message; asked us to slow down, or broke off; refused one connection more than it has; let no one in. */
+void	 dest_good(struct dest *);
+void	 dest_bad(struct dest *);
 void	 dest_full(struct dest *);
+void	 dest_down(struct dest *);
 /* One of its connections is gone: there may be room for it, or for a starved destination. */
 void	 dest_room(struct dest *);
 

@@ -10,6 +10,7 @@
 #include <string.h>
 #include "conn.h"
 #include "ev.h"
+#include "greylist.h"
 #include "relay_step.h"
 #include "seg.h"
 
@@ -43,7 +44,7 @@ most_messages(const struct conn *c)
 static bool
 worn_out(const struct conn *c)
 {
-	return c->messages >= most_messages(c) || ev_now_ms() - c->opened > AGE_MAX;
+	return c->messages >= most_messages(c) || ev_now_ms() - c->opened > AGE_MAX || host_rest(c->host) > 0;
 }
 
 /* What was carried here from another host is not left to go back there. */
@@ -66,7 +67,7 @@ next_job(struct conn *c)
 	if (j == NULL && (worn_out(c) || c->dest->nwaiting == 0))
 		return NULL;
 	c->carried = NULL;
-	if (j != NULL && c->messages > 0 && worn_out(c)) {
+	if (j != NULL && worn_out(c) && (c->messages > 0 || host_rest(c->host) > 0)) {
 		dest_return(c->dest, j);
 		return NULL;
 	}
@@ -363,7 +364,10 @@ done(struct conn *c, struct tx *t)
 
 	if (t->body_done) {
 		c->messages++;
-		host_worked(c->host);
+		if (c->reply.code / 100 == 2 && t->naccepted > 0) {
+			host_worked(c->host);
+			dest_good(c->dest);
+		}
 	}
 	c->dirty = t->dirty;
 	c->was_idle = false;
@@ -381,6 +385,20 @@ done(struct conn *c, struct tx *t)
 
 /* ---- what conn calls ---- */
 
+/* 4.7.x is about us, not about this message, unless it is greylisting; 454 is about TLS and passwords. */
+static void
+look_for_policy(struct conn *c)
+{
+	const struct reply *r = &c->reply;
+	char why[REPLY_TEXT_MAX + 512];
+
+	if (r->code / 100 != 4 || r->code == 421 || r->code == 454 || strncmp(r->dsn, "4.7.", 4) != 0 ||
+	    greylisted(r->code, r->dsn, r->text))
+		return;
+	snprintf(why, sizeof why, "host %s said: %u %s %s", c->relay, r->code, r->dsn, r->text);
+	conn_rest(c, why);
+}
+
 void
 relay_reply(struct conn *c)
 {
@@ -390,6 +408,7 @@ relay_reply(struct conn *c)
 		conn_quit(c);
 		return;
 	}
+	look_for_policy(c);
 	switch (tx_reply(t, &c->peer, &c->reply)) {
 	case TX_GO:
 		pump(c);

@@ -215,13 +215,13 @@ def test_silence_is_not_forever():
 
 
 def test_all_hosts_down():
-    """A first attempt is a real one with its reason; later ones wait for the end of the rest."""
+    """What finds it out is a real attempt with its reason; all others, first ones too, wait for the end of the rest."""
     with socket.socket() as bound, Deliver(relay(closed_port(bound))) as p:
-        for _ in range(3):
-            o, d, t, _ = p.result(p.job())
-            assert (o, d) == ([DEFER], ["4.4.1"]) and "onnection refused" in t[0], (o, d, t)
-        o, _, _, r = p.result(p.job(attempt=2))
-        assert o == [NOT_BEFORE] and 0 < r["rest_ms"] <= 1000, r
+        o, d, t, _ = p.result(p.job())
+        assert (o, d) == ([DEFER], ["4.4.1"]) and "onnection refused" in t[0], (o, d, t)
+        for attempt in (1, 2):
+            o, _, _, r = p.result(p.job(attempt=attempt))
+            assert o == [NOT_BEFORE] and 0 < r["rest_ms"] <= 1000, r
         time.sleep(1.1)
         assert p.result(p.job(attempt=2))[0] == [DEFER]
 
@@ -554,7 +554,7 @@ def test_drain():
         return "250 2.0.0 taken\r\n"
     with Liar(server(answers={".": end})) as s, Deliver(relay(s)) as p:
         jobs = [p.job() for _ in range(12)]
-        until(lambda: s.connections == 4)
+        until(lambda: s.connections == 2)  # the first ones, as long as nothing was taken
         time.sleep(0.2)
         p.parent.send("DRAIN")
         time.sleep(0.2)

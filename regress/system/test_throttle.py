@@ -46,8 +46,8 @@ class Watch:
         try:
             c.polite(answers={"MAIL": mail, "RCPT": rcpt, ".": final, **self.answers})
         finally:
-            self.open -= 1
             self.per_connection.append(mine[0])
+            self.open -= 1
 
     def __enter__(self):
         return self
@@ -143,3 +143,70 @@ def test_recipients_per_message():
         send(p, ["r%d@net1.test" % n for n in range(10)], each=False)
         p.wait_empty()
         assert sum(w.rcpts) == 10 and max(w.rcpts) == 3 and len(w.rcpts) == 4, w.rcpts
+
+
+def test_down_costs_one_probe():
+    """A host that refuses all costs a connection now and then, not one for each message; when it is back all of it goes."""
+    up = []
+
+    def script(c, _):
+        c.polite(answers={} if up else {"banner": "421 4.3.2 closed\r\n"})
+    with Liar(script) as liar, Postern(conf(liar.port)) as p:
+        send(p, ["r%d@net1.test" % n for n in range(60)])
+        time.sleep(4)
+        assert liar.connections <= 10, liar.connections
+        assert "421" in p.log() and p.queued() == 60
+        up.append(1)
+        p.wait_empty(20)
+
+
+def test_policy_rests_the_host():
+    """4.7.x is about us: the others are not tried until the rest is over."""
+    until_when = time.monotonic() + 3
+
+    def script(c, _):
+        c.polite(answers={"MAIL": lambda _: "451 4.7.0 too much from you\r\n" if time.monotonic() < until_when else "250 ok\r\n"})
+    with Liar(script) as liar, Postern(conf(liar.port)) as p:
+        send(p, ["r%d@net1.test" % n for n in range(40)])
+        time.sleep(2)
+        tried = sum(line.startswith(b"MAIL") for line in liar.heard)
+        assert 1 <= tried <= 12, tried
+        p.wait_log(r"too much from you; no mail goes there for a while")
+        p.wait_empty(20)
+
+
+def test_greylisting():
+    """The one is asked again when the server said; the host does not rest for the others."""
+    first = {}
+
+    def rcpt(line):
+        if b"grey" not in line.encode():
+            return "250 ok\r\n"
+        first.setdefault(line, time.monotonic())
+        return "250 ok\r\n" if time.monotonic() > first[line] + 9 else "450 4.7.1 Greylisted, come back in 10 seconds\r\n"
+
+    def script(c, _):
+        c.polite(answers={"RCPT": rcpt})
+    with Liar(script) as liar, Postern(conf(liar.port).replace("1s..2s", "1h..2h")) as p:
+        send(p, ["grey@net1.test"] + ["r%d@net1.test" % n for n in range(10)])
+        until(lambda: p.queued() == 1, 5)
+        p.wait_empty(20)
+        assert sum(line.startswith(b"RCPT") and b"grey" in line for line in liar.heard) == 2, liar.heard
+
+
+def test_fewer_connections_when_asked():
+    """It takes two connections, not three."""
+    with Watch(wait=0.05) as w:
+        polite = w.script
+
+        def script(c, n):
+            if w.open >= 2:
+                c.say("421 4.7.0 too many connections\r\n")
+            else:
+                polite(c, n)
+        w.liar.script = script
+        with Postern(conf(w.port)) as p:
+            send(p, ["r%d@net1.test" % n for n in range(60)])
+            p.wait_empty(20)
+            assert w.most == 2 and w.liar.connections < 12, (w.most, w.liar.connections)
+            assert len(w.begun) == 60
