@@ -79,6 +79,18 @@ struct conf_action {
 	int		 users;			/* table index or -1 */
 	struct conf_via	*via;
 	size_t		 nvia;
+	int		 pool;			/* relay: index or -1 */
+};
+
+struct conf_source {			/* where our connections come from */
+	char		*name, *helo;		/* helo: NULL = the hostname */
+	struct sockaddr_storage in4, in6;	/* ss_family 0: it has none */
+};
+struct conf_member { int source; unsigned weight; };
+struct conf_pool {
+	char		*name;
+	struct conf_member *member;
+	size_t		 nmember;		/* never 0 */
 };
 
 enum match_from { FROM_ANY, FROM_LOCAL, FROM_SOCKET, FROM_AUTH, FROM_TABLE, FROM_CIDR };
@@ -112,7 +124,9 @@ enum dest_kind { DEST_EXACT, DEST_SUFFIX, DEST_MX, DEST_MX_GLOB, DEST_ANY };
 #define DEST_HAS_RATE		16
 #define DEST_HAS_MESSAGES	32
 #define DEST_HAS_RECIPIENTS	64
-#define DEST_KEYS		7		/* bits in use */
+#define DEST_HAS_POOL		128
+#define DEST_HAS_FAMILY		256
+#define DEST_KEYS		9		/* bits in use */
 struct conf_dest {
 	enum dest_kind	 kind;
 	char		*text;
@@ -120,6 +134,7 @@ struct conf_dest {
 	unsigned	 concurrency, messages, recipients;
 	uint64_t	 rate;			/* messages an hour */
 	uint64_t	 burst;			/* 0: by the rate */
+	int		 pool, family;
 	uint64_t	 retry_min, retry_max, lifetime;	/* ms */
 	uint64_t	 delay_notice;		/* ms; 0: never */
 };
@@ -139,6 +154,8 @@ struct conf {
 	struct conf_table *table;		size_t ntable;
 	struct conf_dest *dest;			size_t ndest;
 	struct conf_dest bounces;		/* kind and text mean nothing */
+	struct conf_source *source;		size_t nsource;
+	struct conf_pool *pool;			size_t npool;
 	struct conf_action *action;		size_t naction;
 	struct conf_match *match;		size_t nmatch;
 	struct conf_archive *archive;		size_t narchive;
@@ -170,6 +187,8 @@ struct dest_policy {
 	unsigned	 messages;		/* on one connection; 0: any number */
 	unsigned	 recipients;		/* of one transaction, default 100 */
 	uint64_t	 rate, burst;		/* messages an hour; rate 0: any number */
+	int		 pool;			/* index or -1 */
+	int		 family;		/* AF_INET, AF_INET6, AF_UNSPEC: any */
 	uint64_t	 retry_min, retry_max, lifetime;	/* 5 min, 4 h, 5 d */
 	uint64_t	 delay_notice;		/* 4 h; 0: never */
 	/* The block that a shared bound comes from: all that it fits share it. NULL: each destination has its own. */

@@ -175,6 +175,22 @@ check_actions(struct parse *p)
 	free(used);
 }
 
+static void
+check_sources(struct parse *p)
+{
+	const struct conf *c = p->conf;
+	bool used;
+
+	for (size_t i = 0; i < c->nsource; i++) {
+		used = false;
+		for (size_t k = 0; k < c->npool && !used; k++)
+			for (size_t n = 0; n < c->pool[k].nmember; n++)
+				used = used || c->pool[k].member[n].source == (int)i;
+		if (!used)
+			conf_report(p->unit, &p->at.source[i], true, "the source \"%s\" is in no pool", c->source[i].name);
+	}
+}
+
 /* A networks' table that is written here can be looked through here. */
 static void
 check_networks(struct parse *p)
@@ -204,4 +220,5 @@ conf_check(struct parse *p)
 	check_rules(p);
 	check_tables(p);
 	check_actions(p);
+	check_sources(p);
 }

@@ -479,7 +479,7 @@ parse_me(struct parse *p)
 
 /* ---- the table ---- */
 
-enum pass { PASS_TABLE, PASS_ACTION_NAME, PASS_REST, PASS__MAX };
+enum pass { PASS_TABLE, PASS_SOURCE, PASS_POOL, PASS_ACTION_NAME, PASS_REST, PASS__MAX };
 #define ONCE(n) (1U << (n))
 
 static const struct stmt_row {
@@ -498,6 +498,8 @@ static const struct stmt_row {
 	{ "limit",		parse_limit,		PASS_REST,		0 },
 	{ "listen",		parse_listen,		PASS_REST,		0 },
 	{ "table",		parse_table,		PASS_TABLE,		0 },
+	{ "source",		parse_source,		PASS_SOURCE,		0 },
+	{ "pool",		parse_pool,		PASS_POOL,		0 },
 	{ "destination",	parse_destination,	PASS_REST,		0 },
 	{ "bounces",		parse_bounces,		PASS_REST,		ONCE(6) },
 	{ "action",		parse_action_name,	PASS_ACTION_NAME,	0 },
@@ -509,8 +511,6 @@ static const struct stmt_row {
 	{ "trust-anchor",	NULL,			PASS_REST,		0 },
 	{ "pki",		NULL,			PASS_REST,		0 },
 	{ "dkim",		NULL,			PASS_REST,		0 },
-	{ "source",		NULL,			PASS_REST,		0 },
-	{ "pool",		NULL,			PASS_REST,		0 },
 	{ "masquerade",		NULL,			PASS_REST,		0 },
 };
 #define NSTATEMENTS (sizeof(statements) / sizeof(statements[0]))
@@ -637,6 +637,7 @@ conf_build(struct conf_unit *u, uint32_t generation)
 	free(p.at.action);
 	free(p.at.listen);
 	free(p.at.match);
+	free(p.at.source);
 	if (u->nerror == 0)
 		return c;
 	conf_free(c);

@@ -10,7 +10,7 @@
 #include "conf_lex.h"
 
 struct conf_places {		/* where things stand, by their index, for the checks */
-	struct conf_pos	*table, *action, *listen, *match;
+	struct conf_pos	*table, *action, *listen, *match, *source;
 };
 struct parse {
 	struct conf		*conf;
@@ -64,6 +64,9 @@ bool	 conf_address(const char *, uint16_t port, struct sockaddr_storage *, sockl
 /* The families. */
 bool	 parse_listen(struct parse *);
 bool	 parse_table(struct parse *);
+bool	 parse_source(struct parse *);
+bool	 parse_pool(struct parse *);
+int	 conf_want_pool(struct parse *);		/* a pool's name -> its index, -1 after a report */
 bool	 parse_destination(struct parse *);
 bool	 parse_bounces(struct parse *);
 bool	 parse_action_name(struct parse *);	/* first pass: the name gets its index */

@@ -31,7 +31,7 @@ parse_action_name(struct parse *p)
 	p->at.action[c->naction] = t->pos;
 	a = &c->action[c->naction++];
 	a->name = xstrdup(name);
-	a->users = -1;
+	a->users = a->pool = -1;
 	return true;
 }
 
@@ -177,10 +177,16 @@ relay_via(struct parse *p, void *obj)
 	return true;
 }
 
+static bool
+relay_pool(struct parse *p, void *obj)
+{
+	return (((struct conf_action *)obj)->pool = conf_want_pool(p)) != -1;
+}
+
 static const struct opt_row relay_rows[] = {
 	{ "via",	relay_via,	1 },
+	{ "pool",	relay_pool,	2 },
 	{ "auth",	NULL,		0 },
-	{ "pool",	NULL,		0 },
 	{ "tls",	NULL,		0 },
 };
 

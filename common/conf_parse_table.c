@@ -197,6 +197,31 @@ dest_rate(struct parse *p, void *obj)
 	return true;
 }
 
+static bool
+dest_pool(struct parse *p, void *obj)
+{
+	struct conf_dest *d = obj;
+
+	d->has |= DEST_HAS_POOL;
+	return (d->pool = conf_want_pool(p)) != -1;
+}
+
+static bool
+dest_family(struct parse *p, void *obj)
+{
+	struct conf_dest *d = obj;
+
+	d->has |= DEST_HAS_FAMILY;
+	d->family = AF_UNSPEC;
+	if (conf_accept(p, "ipv4"))
+		d->family = AF_INET;
+	else if (conf_accept(p, "ipv6"))
+		d->family = AF_INET6;
+	else if (!conf_accept(p, "any"))
+		return conf_expected(p, conf_peek(p), "any, ipv4 or ipv6");
+	return true;
+}
+
 static const struct opt_row dest_rows[] = {
 	{ "retry",			dest_retry,		1 },
 	{ "lifetime",			dest_lifetime,		2 },
@@ -205,9 +230,9 @@ static const struct opt_row dest_rows[] = {
 	{ "rate",			dest_rate,		16 },
 	{ "messages-per-connection",	dest_messages,		32 },
 	{ "recipients-per-message",	dest_recipients,	64 },
-	{ "pool",			NULL,			0 },
+	{ "pool",			dest_pool,		128 },
+	{ "family",			dest_family,		256 },
 	{ "tls",			NULL,			0 },
-	{ "family",			NULL,			0 },
 };
 
 static bool

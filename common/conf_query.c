@@ -66,15 +66,15 @@ shared_by(const struct conf_dest *d)
 struct dest_policy
 conf_policy(const struct conf *c, const char *domain, const char *mx)
 {
-	static const struct conf_dest dflt = { .concurrency = 20, .recipients = 100, .retry_min = 5 * 60 * 1000,
-	    .retry_max = 4 * 3600 * 1000, .lifetime = 5ULL * 24 * 3600 * 1000,
-	    .delay_notice = 4 * 3600 * 1000 };
+	static const struct conf_dest dflt = { .concurrency = 20, .recipients = 100, .pool = -1, .family = AF_UNSPEC, .retry_min = 5 * 60 * 1000,
+	    .retry_max = 4 * 3600 * 1000, .lifetime = 5ULL * 24 * 3600 * 1000, .delay_notice = 4 * 3600 * 1000 };
 	const struct conf_dest *by[DEST_KEYS] = { NULL };
 
 	dest_find(c, domain, mx, by);
 #define BY(key)	(by[__builtin_ctz(key)] != NULL ? by[__builtin_ctz(key)] : &dflt)
 	return (struct dest_policy){ .concurrency = BY(DEST_HAS_CONCURRENCY)->concurrency, .messages = BY(DEST_HAS_MESSAGES)->messages,
 	    .recipients = BY(DEST_HAS_RECIPIENTS)->recipients, .rate = BY(DEST_HAS_RATE)->rate, .burst = BY(DEST_HAS_RATE)->burst,
+	    .pool = BY(DEST_HAS_POOL)->pool, .family = BY(DEST_HAS_FAMILY)->family,
 	    .retry_min = BY(DEST_HAS_RETRY)->retry_min, .retry_max = BY(DEST_HAS_RETRY)->retry_max,
 	    .lifetime = BY(DEST_HAS_LIFETIME)->lifetime, .delay_notice = BY(DEST_HAS_DELAY_NOTICE)->delay_notice,
 	    .rate_by = shared_by(by[__builtin_ctz(DEST_HAS_RATE)]),
@@ -261,6 +261,21 @@ free_actions(struct conf *c)
 }
 
 static void
+free_pools(struct conf *c)
+{
+	for (size_t i = 0; i < c->nsource; i++) {
+		free(c->source[i].name);
+		free(c->source[i].helo);
+	}
+	for (size_t i = 0; i < c->npool; i++) {
+		free(c->pool[i].name);
+		free(c->pool[i].member);
+	}
+	free(c->source);
+	free(c->pool);
+}
+
+static void
 free_rules(struct conf *c)
 {
 	struct conf_match *m;
@@ -291,6 +306,7 @@ conf_free(struct conf *c)
 	free_tables(c);
 	free_actions(c);
 	free_rules(c);
+	free_pools(c);
 	for (size_t i = 0; i < c->ndest; i++)
 		free(c->dest[i].text);
 	free(c->dest);

@@ -85,6 +85,7 @@ static bool
 same_dest(const struct conf_dest *a, const struct conf_dest *b)
 {
 	return a->kind == b->kind && same(a->text, b->text) && a->has == b->has && a->concurrency == b->concurrency &&
+	    a->pool == b->pool && a->family == b->family &&
 	    a->rate == b->rate && a->burst == b->burst && a->messages == b->messages && a->recipients == b->recipients &&
 	    a->retry_min == b->retry_min && a->retry_max == b->retry_max && a->lifetime == b->lifetime &&
 	    a->delay_notice == b->delay_notice;
@@ -199,7 +200,10 @@ static const char everything[] =
     "destination .example.com { concurrency 5\n retry 2m..1h }\n"
     "destination mx mx.example.net { concurrency 3, rate 20/s burst 40, messages-per-connection 7, recipients-per-message 9 }\n"
     "destination mx *.example.net { concurrency 4, lifetime 1d }\n"
-    "destination * { concurrency 6, delay-notice never, rate 5000/h }\n"
+    "source one address 127.0.0.2 address ::1 helo one.example.org\n"
+    "source two address [::1]\n"
+    "pool both { one, two weight 3 }\n"
+    "destination * { family ipv6, pool both, concurrency 6, delay-notice never, rate 5000/h }\n"
     "bounces { lifetime 1d, retry 1m..2h }\n"
     "archive from <nets> for !.example.org to journal@example.com\n"
     "archive to journal\n"
@@ -207,7 +211,7 @@ static const char everything[] =
     "action own maildir\n"
     "action own2 maildir ~/Mail/in user root\n"
     "action out relay via $via\n"
-    "action mx relay\n"
+    "action mx relay pool both\n"
     "action none discard\n"
     "match from any for local action local\n"
     "match from $nets helo *.foo mail-from <users> tag !in for domain .sub.example.org action out\n"
@@ -249,7 +253,12 @@ check_values(const struct conf *c)
 	TEST(!c->action[3].via[0].literal && c->action[3].via[1].literal && c->action[3].via[2].literal);
 	TEST_STR(c->action[3].via[3].host, "::1");
 	TEST_INT(c->action[3].via[3].port, 27);
-	TEST_INT(c->match[0].line, 44);
+	TEST_INT(c->action[4].pool, 0);
+	TEST_INT(c->action[3].pool, -1);
+	TEST(c->source[0].in4.ss_family == AF_INET && c->source[0].in6.ss_family == AF_INET6 && c->source[1].in4.ss_family == AF_UNSPEC);
+	TEST_STR(c->source[0].helo, "one.example.org");
+	TEST(c->npool == 1 && c->pool[0].nmember == 2 && c->pool[0].member[0].weight == 1 && c->pool[0].member[1].weight == 3);
+	TEST_INT(c->match[0].line, 47);
 	TEST_INT(c->match[1].tag.negate, 1);
 	TEST_INT(c->match[1].for_pattern.kind, PAT_SUFFIX);
 	TEST_INT(c->match[1].helo.kind, PAT_GLOB);
@@ -285,6 +294,7 @@ check_policy(const struct conf *c)
 	TEST(p.rate_by != NULL && p.rate_by == p.concurrency_by);
 	TEST(conf_policy(c, "other.org", NULL).rate == 5000 && conf_policy(c, "other.org", NULL).rate_by == NULL);
 	TEST_INT(conf_policy(c, "other.org", NULL).recipients, 100);
+	TEST(p.pool == 0 && p.family == AF_INET6);
 	TEST_INT(p.retry_max, 4 * 3600 * 1000LL);
 	TEST_INT(conf_policy(c, "other.org", "a.example.net").concurrency, 4);
 	TEST_INT(conf_policy(c, "other.org", "example.net").concurrency, 6);
@@ -468,8 +478,6 @@ static const struct bad {
 	{ "trust-anchor \"/x\"", 1, 1, "not available yet" },
 	{ "pki a cert \"/a\" key \"/b\"", 1, 1, "not available yet" },
 	{ "dkim example.org selector s key \"/k\"", 1, 1, "not available yet" },
-	{ "source a address 192.0.2.1", 1, 1, "not available yet" },
-	{ "pool p { a, b weight 2 }", 1, 1, "not available yet" },
 	{ "archive from a@b.test", 1, 1, "no address; add to" },
 	{ "archive to a@b@c", 1, 12, "not an address" },
 	{ "archive to a to b", 1, 14, "stands once" },
@@ -491,11 +499,21 @@ static const struct bad {
 	{ "destination a.b { recipients-per-message 101 }", 1, 42, "from 1 to 100" },
 	{ "destination a.b { messages-per-connection 0 }", 1, 43, "from 1 to" },
 	{ "destination a.b { tls none }", 1, 19, "not available yet" },
-	{ "destination a.b { pool x }", 1, 19, "not available yet" },
-	{ "destination a.b { family ipv4 }", 1, 19, "not available yet" },
 	{ "destination a.b { delay-notice soon }", 1, 32, "a time is a number" },
 	{ "bounces { concurrency 3 }", 1, 11, "expected retry, lifetime" },
 	{ "bounces { lifetime 1d }\nbounces { lifetime 1d }", 2, 1, "a second" },
+	{ "destination a.b { pool x }", 1, 24, "there is no pool \"x\"" },
+	{ "destination a.b { family ipv5 }", 1, 26, "any, ipv4 or ipv6" },
+	{ "source a", 1, 9, "expected address" },
+	{ "source a address 1.2.3", 1, 18, "is not an address" },
+	{ "source a address 127.0.0.1 address 127.0.0.2", 1, 36, "a second address of that family" },
+	{ "source a address 127.0.0.1 helo -", 1, 33, "not a valid domain" },
+	{ "source a address ::1\nsource a address ::1", 2, 8, "a second source" },
+	{ "pool p { }", 1, 6, "is empty" },
+	{ "pool p { a }", 1, 10, "there is no source" },
+	{ "source a address ::1\npool p { a, a }", 2, 13, "stands in this pool already" },
+	{ "source a address ::1\npool p { a weight 0 }", 2, 19, "from 1 to" },
+	{ "action out relay pool x", 1, 23, "there is no pool" },
 	{ "destination a.b { retry 4h..5m }", 1, 25, "must not be longer" },
 	{ "destination a.b { retry 4h }", 1, 25, "5m..4h" },
 	{ "destination *.b { retry 1m..4h }", 1, 13, "is no glob" },
@@ -520,7 +538,6 @@ static const struct bad {
 	{ "action a relay via smtp://mail.example.org:x", 1, 20, "a port" },
 	{ "action a relay via smtp://[::1", 1, 20, "]" },
 	{ "action a relay auth <t>", 1, 16, "not available yet" },
-	{ "action a relay pool p", 1, 16, "not available yet" },
 	{ "action a relay tls require", 1, 16, "not available yet" },
 	{ "action a discard x", 1, 18, "unexpected \"x\"" },
 	{ "action a relay\naction a relay", 2, 8, "a second action" },
