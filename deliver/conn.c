@@ -209,6 +209,31 @@ note_rest(struct conn *c, const struct host *h)
 		note_failure(c, &v);
 }
 
+/* What never left this host is no try. */
+static bool
+not_from_here(struct conn *c, const char *what)
+{
+	struct verdict v = verdict(OUT_DEFER, "4.3.2", what);
+
+	c->tries--;
+	note_failure(c, &v);
+	dest_full(c->dest);
+	return false;
+}
+
+/* The source's address of that family. */
+static bool
+bind_source(struct conn *c, int fd, int family)
+{
+	struct source *s = c->dest->source;
+	char text[200];
+
+	if (s == NULL || (source_has(s, family) && source_bind(s, fd, family) == 0))
+		return true;
+	snprintf(text, sizeof text, "source %s has no usable %s address", s->name, family == AF_INET6 ? "IPv6" : "IPv4");
+	return not_from_here(c, text);
+}
+
 static bool
 open_host(struct conn *c, const struct mx_host *mx, struct host *h)
 {
@@ -226,6 +251,10 @@ open_host(struct conn *c, const struct mx_host *mx, struct host *h)
 		v = verdict(OUT_DEFER, "4.3.2", text);
 		note_failure(c, &v);
 		dest_full(c->dest);		/* or its next turn would be this one again */
+		return false;
+	}
+	if (!bind_source(c, fd, sa->sa_family)) {
+		close(fd);
 		return false;
 	}
 	c->state = CONN_CONNECT;
@@ -383,8 +412,10 @@ ready(struct conn *c)
 static void
 hello(struct conn *c, const char *verb, enum conn_state state)
 {
+	const struct source *s = c->dest->source;
+
 	c->state = state;
-	io_printf(c->io, "%s %s\r\n", verb, child_conf()->hostname);
+	io_printf(c->io, "%s %s\r\n", verb, s != NULL && s->helo != NULL ? s->helo : child_conf()->hostname);
 	io_deadline(c->io, GREETING_MS);
 }
 

@@ -36,13 +36,15 @@ static struct dest_list starved = TAILQ_HEAD_INITIALIZER(starved);
 
 /* Whom a bound is for: all that a block fits, or this set of hosts alone. */
 static struct gate *
-gate_for(const char *what, uint64_t rate, uint64_t burst, unsigned limit, const struct conf_dest *by, const char *hosts)
+gate_for(const char *what, uint64_t rate, uint64_t burst, unsigned limit, const struct conf_dest *by, const char *hosts,
+    const struct source *source)
 {
 	static const char *const kinds[] = {
 		[DEST_EXACT] = "domain", [DEST_SUFFIX] = "below", [DEST_MX] = "mx", [DEST_MX_GLOB] = "mx", [DEST_ANY] = "any"
 	};
-	char *key = xasprintf("%s %llu %llu %u %s %s", what, (unsigned long long)rate, (unsigned long long)burst, limit,
-	    by != NULL ? kinds[by->kind] : "hosts", by != NULL ? by->text : hosts);
+	char *key = xasprintf("%s %llu %llu %u %s %s from %s", what, (unsigned long long)rate, (unsigned long long)burst, limit,
+	    by != NULL ? kinds[by->kind] : "hosts", by != NULL ? by->text : hosts,
+	    source != NULL ? source->key : "any");
 	struct gate *g = gate_hold(key, rate, burst, limit);
 
 	free(key);
@@ -50,7 +52,7 @@ gate_for(const char *what, uint64_t rate, uint64_t burst, unsigned limit, const 
 }
 
 static struct dest *
-dest_new(char *key, struct mx_set *set, const struct dest_policy *policy, bool smarthost)
+dest_new(char *key, struct mx_set *set, const struct dest_policy *policy, bool smarthost, struct source *source)
 {
 	struct dest *d = xcalloc(1, sizeof *d);
 	size_t i;
@@ -63,9 +65,11 @@ dest_new(char *key, struct mx_set *set, const struct dest_policy *policy, bool s
 	window_init(&d->window);
 	d->rest_most = policy->retry_min;
 	d->smarthost = smarthost;
+	if ((d->source = source) != NULL)
+		source_hold(source);
 	d->host = xcalloc(set->n, sizeof *d->host);
 	for (i = 0; i < set->n; i++)
-		d->host[i] = host_hold((const struct sockaddr *)&set->v[i].sa);
+		d->host[i] = host_hold((const struct sockaddr *)&set->v[i].sa, source);
 	TAILQ_INIT(&d->waiting);
 	TAILQ_INIT(&d->idle);
 	RB_INSERT(dest_tree, &dests, d);
@@ -73,18 +77,18 @@ dest_new(char *key, struct mx_set *set, const struct dest_policy *policy, bool s
 }
 
 struct dest *
-dest_get(struct mx_set *set, const struct dest_policy *policy, bool smarthost)
+dest_get(struct mx_set *set, const struct dest_policy *policy, bool smarthost, struct source *source)
 {
 	struct dest key, *d;
 	char *hosts = mx_text(set);
-	struct gate *rate = gate_for("rate", policy->rate, policy->burst, 0, policy->rate_by, hosts);
-	struct gate *room = gate_for("room", 0, 0, policy->concurrency, policy->concurrency_by, hosts);
+	struct gate *rate = gate_for("rate", policy->rate, policy->burst, 0, policy->rate_by, hosts, source);
+	struct gate *room = gate_for("room", 0, 0, policy->concurrency, policy->concurrency_by, hosts, source);
 
 	key.key = xasprintf("%s %u %u %llu (%s) (%s) %s", smarthost ? "smarthost" : "mx", policy->messages, policy->recipients,
 	    (unsigned long long)policy->retry_min, rate->key, room->key, hosts);
 	free(hosts);
 	if ((d = RB_FIND(dest_tree, &dests, &key)) == NULL) {
-		d = dest_new(key.key, set, policy, smarthost);
+		d = dest_new(key.key, set, policy, smarthost, source);
 		d->rate = rate;
 		d->room = room;
 	} else {
@@ -124,6 +128,7 @@ dest_free(struct dest *d)
 		host_drop(d->host[i]);
 	free(d->host);
 	mx_free(&d->set);
+	source_drop(d->source);
 	free(d->key);
 	free(d);
 }

@@ -2,7 +2,7 @@
  * dest: a destination: a set of hosts that take the same mail, the jobs that wait for it, the connections to it.
  *
  * Routes lead to it (route.c); connections take jobs from it (relay.c). Domains with the same MX set share one, so a connection
- * serves all of them. How many connections it has is bounded by its policy, and by what it proved to take.
+ * serves all of them; each source has its own. How many connections it has is bounded by its policy, and by what it proved to take.
  */
 #ifndef DEST_H
 #define DEST_H
@@ -16,6 +16,7 @@
 #include "host.h"
 #include "job.h"
 #include "mx.h"
+#include "source.h"
 #include "window.h"
 
 struct conn;
@@ -28,6 +29,7 @@ struct dest {
 	unsigned	 routes;		/* that lead here */
 	struct mx_set	 set;
 	struct host	**host;			/* of set.v */
+	struct source	*source;		/* where its connections come from; NULL: the system chooses */
 	bool		 smarthost;
 	bool		 due, starved;
 	struct job_list	 waiting;
@@ -41,8 +43,8 @@ struct dest {
 	struct window	 window;		/* connections it proved to take */
 };
 
-/* The set goes over to it. */
-struct dest *dest_get(struct mx_set *, const struct dest_policy *, bool smarthost);
+/* The set goes over to it. source: NULL = none in particular. */
+struct dest *dest_get(struct mx_set *, const struct dest_policy *, bool smarthost, struct source *);
 void	 dest_hold(struct dest *);
 void	 dest_drop(struct dest *);
 void	 dest_add(struct dest *, struct job *);

@@ -8,6 +8,7 @@
 #include "ev.h"
 #include "host.h"
 #include "mx.h"
+#include "source.h"
 #include "xmalloc.h"
 
 #define REST_FIRST	(10 * 1000)
@@ -18,6 +19,8 @@
 static int
 compare(const struct host *a, const struct host *b)
 {
+	if (a->source != b->source)
+		return (uintptr_t)a->source < (uintptr_t)b->source ? -1 : 1;
 	return strcmp(a->key, b->key);
 }
 
@@ -27,15 +30,18 @@ RB_GENERATE_INTERNAL(host_tree, host, entry, compare, static __attribute__((unus
 static struct host_tree hosts = RB_INITIALIZER(&hosts);
 
 struct host *
-host_hold(const struct sockaddr *sa)
+host_hold(const struct sockaddr *sa, struct source *source)
 {
 	struct host key, *h;
 	char address[46];
 
 	mx_address(sa, address, sizeof address);
 	snprintf(key.key, sizeof key.key, "[%s]:%u", address, mx_port(sa));
+	key.source = source;
 	if ((h = RB_FIND(host_tree, &hosts, &key)) == NULL) {
 		h = xcalloc(1, sizeof *h);
+		if ((h->source = source) != NULL)
+			source_hold(source);
 		strlcpy(h->key, key.key, sizeof h->key);
 		RB_INSERT(host_tree, &hosts, h);
 	}
@@ -104,6 +110,7 @@ host_sweep(void)
 		if (h->held > 0 || h->most_until > now || (h->failures > 0 && h->rest_until + REMEMBER > now))
 			continue;
 		RB_REMOVE(host_tree, &hosts, h);
+		source_drop(h->source);
 		free(h->why);
 		free(h);
 	}

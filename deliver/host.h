@@ -1,7 +1,8 @@
 /*
  * host: what is known of one remote address and port: connections, rests, habits.
  *
- * Used by dest (may we go there now?) and conn (what happened there). Shared by all destinations that name the address.
+ * Used by dest (may we go there now?) and conn (what happened there). Shared by all destinations that name the address and have the
+ * same source: a server that turns one of our addresses away may like another.
  */
 #ifndef HOST_H
 #define HOST_H
@@ -11,9 +12,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct source;
+
 struct host {
 	RB_ENTRY(host)	 entry;
 	char		 key[64];		/* "[address]:port" */
+	struct source	*source;		/* NULL: none in particular */
 	unsigned	 held;
 	unsigned	 ready;			/* connections that got through EHLO */
 	uint64_t	 rest_until;		/* ev_now_ms() time */
@@ -23,7 +27,7 @@ struct host {
 	char		*why;			/* what the last failure was; NULL: none */
 };
 
-struct host *host_hold(const struct sockaddr *);
+struct host *host_hold(const struct sockaddr *, struct source *);
 void	 host_drop(struct host *);
 /* ms it still rests; 0: it does not. */
 uint64_t host_rest(const struct host *);

@@ -15,6 +15,7 @@
 #include "mailbox.h"
 #include "msg.h"
 #include "route.h"
+#include "source.h"
 
 MSG_RECEIVER(QUEUE_TO_DELIVER)
 MSG_RECEIVER(RESOLVER_TO_DELIVER)
@@ -71,6 +72,7 @@ tick(void *arg)
 		route_sweep();
 		dest_sweep();
 		gate_sweep();
+		source_sweep();
 		host_sweep();
 	}
 }

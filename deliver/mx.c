@@ -76,6 +76,44 @@ mx_free(struct mx_set *set)
 	set->v = NULL;
 }
 
+struct mx_set
+mx_copy(const struct mx_set *set)
+{
+	struct mx_set copy = { xcalloc(set->n > 0 ? set->n : 1, sizeof *copy.v), set->n };
+	size_t i;
+
+	for (i = 0; i < set->n; i++) {
+		copy.v[i] = set->v[i];
+		copy.v[i].name = xstrdup(set->v[i].name);
+	}
+	return copy;
+}
+
+void
+mx_keep_family(struct mx_set *set, int family)
+{
+	size_t i, kept = 0;
+
+	for (i = 0; i < set->n; i++) {
+		if (family != AF_UNSPEC && set->v[i].sa.ss_family != family)
+			free(set->v[i].name);
+		else
+			set->v[kept++] = set->v[i];
+	}
+	set->n = kept;
+}
+
+bool
+mx_has_family(const struct mx_set *set, int family)
+{
+	size_t i;
+
+	for (i = 0; i < set->n; i++)
+		if (set->v[i].sa.ss_family == family)
+			return true;
+	return false;
+}
+
 static int
 compare(const void *va, const void *vb)
 {

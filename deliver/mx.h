@@ -31,6 +31,10 @@ struct mx_set {
  */
 bool	 mx_add(struct mx_set *, uint32_t preference, const char *name, const char *address, uint16_t port);
 void	 mx_free(struct mx_set *);
+struct mx_set mx_copy(const struct mx_set *);
+/* Drops the addresses of other families; AF_UNSPEC: none. */
+void	 mx_keep_family(struct mx_set *, int family);
+bool	 mx_has_family(const struct mx_set *, int family);
 /* By preference, then host, IPv6 before IPv4; at most MX_MAX. */
 void	 mx_sort(struct mx_set *);
 

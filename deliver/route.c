@@ -15,8 +15,10 @@
 #include "log.h"
 #include "mailbox.h"
 #include "mx.h"
+#include "pool.h"
 #include "route.h"
 #include "self.h"
+#include "source.h"
 #include "xmalloc.h"
 
 MSG_PROTOTYPES(RESOLVER_TO_DELIVER)
@@ -53,8 +55,11 @@ struct route {
 	struct verdict	 failure;
 	char		 failure_text[512];
 	struct job_list	 waiting;
-	struct dest	*dest;		/* NULL: not known (any more) */
-	uint64_t	 until;		/* dest holds until then */
+	bool		 known;		/* set and policy are the answer, and hold until then */
+	uint64_t	 until;
+	struct dest_policy policy;
+	struct dest	**dest;		/* by source, none in particular first; NULL: not needed yet */
+	size_t		 ndest;
 };
 
 static int
@@ -109,9 +114,18 @@ add_ask(struct route *r, const char *name, bool literal, uint16_t port, uint32_t
 static void
 forget_dest(struct route *r)
 {
-	if (r->dest != NULL)
-		dest_drop(r->dest);
+	size_t i;
+
+	if (!r->known)
+		return;
+	r->known = false;
+	for (i = 0; i < r->ndest; i++)
+		if (r->dest[i] != NULL)
+			dest_drop(r->dest[i]);
+	free(r->dest);
 	r->dest = NULL;
+	r->ndest = 0;
+	mx_free(&r->set);
 }
 
 static void
@@ -162,6 +176,53 @@ tell_failure(struct route *r)
 	}
 }
 
+/* A source may be used where the mail hosts have an address of one of its families. */
+static bool
+reaches(int source, void *arg)
+{
+	const struct route *r = arg;
+	const struct source *s = source_of((unsigned)source);
+
+	return (source_has(s, AF_INET) && mx_has_family(&r->set, AF_INET)) || (source_has(s, AF_INET6) && mx_has_family(&r->set, AF_INET6));
+}
+
+static void
+to_dest(struct route *r, struct job *j, int source)
+{
+	struct dest **d = &r->dest[source + 1];
+	struct mx_set set;
+
+	if (*d == NULL) {
+		set = mx_copy(&r->set);
+		*d = dest_get(&set, &r->policy, r->smarthost, source == -1 ? NULL : source_of((unsigned)source));
+	}
+	dest_add(*d, j);
+}
+
+/* By the pool of its action, else by that of the destination; without one the system chooses the address. */
+static void
+by_pool(struct route *r, struct job *j)
+{
+	const struct conf *conf = child_conf();
+	struct verdict v;
+	char text[200];
+	int pool, source;
+
+	if (j->generation != conf->generation) {
+		job_not_before(j, 200);
+		return;
+	}
+	pool = conf->action[j->action].pool != -1 ? conf->action[j->action].pool : r->policy.pool;
+	source = pool == -1 ? -1 : pool_pick(&conf->pool[pool], j->id, reaches, r);
+	if (pool == -1 || source != -1) {
+		to_dest(r, j, source);
+		return;
+	}
+	snprintf(text, sizeof text, "no source of pool %s has an address on this host that reaches the mail hosts", conf->pool[pool].name);
+	v = verdict(OUT_DEFER, "4.3.2", text);
+	job_settle(j, &v);
+}
+
 static void
 tell_dest(struct route *r)
 {
@@ -169,7 +230,7 @@ tell_dest(struct route *r)
 
 	while ((j = TAILQ_FIRST(&r->waiting)) != NULL) {
 		TAILQ_REMOVE(&r->waiting, j, wait);
-		dest_add(r->dest, j);
+		by_pool(r, j);
 	}
 }
 
@@ -190,7 +251,6 @@ settle(struct route *r)
 	char text[400];
 	enum mx_found found;
 	uint64_t keep = (uint64_t)r->ttl * 1000;
-	struct dest_policy policy;
 
 	mx_sort(&r->set);
 	found = mx_prune(&r->set, r->smarthost || r->ask[0].literal ? nobody : self_is, NULL);
@@ -201,13 +261,23 @@ settle(struct route *r)
 		snprintf(text, sizeof text, "the mail hosts of %s have no usable address", r->domain);
 		fail(r, OUT_BOUNCE, 0, "5.4.4", text);
 	}
-	if (found != MX_FINE) {
+	if (found == MX_FINE) {
+		r->policy = conf_policy(child_conf(), r->domain, r->smarthost ? r->domain : r->set.v[0].name);
+		mx_keep_family(&r->set, r->policy.family);
+		if (r->set.n == 0) {
+			snprintf(text, sizeof text, "the mail hosts of %s have no %s address, and no other may be used", r->domain,
+			    r->policy.family == AF_INET ? "IPv4" : "IPv6");
+			fail(r, OUT_DEFER, 0, "4.4.4", text);
+		}
+	}
+	if (r->set.n == 0 || found != MX_FINE) {
 		mx_free(&r->set);
 		tell_failure(r);
 		return;
 	}
-	policy = conf_policy(child_conf(), r->domain, r->smarthost ? r->domain : r->set.v[0].name);
-	r->dest = dest_get(&r->set, &policy, r->smarthost);
+	r->known = true;
+	r->ndest = child_conf()->nsource + 1;
+	r->dest = xcalloc(r->ndest, sizeof *r->dest);
 	r->until = ev_now_ms() + (keep < KEEP_LEAST ? KEEP_LEAST : keep > KEEP_MOST ? KEEP_MOST : keep);
 	tell_dest(r);
 }
@@ -321,8 +391,8 @@ route_resolver(struct edge *resolver)
 static void
 wait_for(struct route *r, struct job *j)
 {
-	if (r->dest != NULL && r->until > ev_now_ms()) {
-		dest_add(r->dest, j);
+	if (r->known && r->until > ev_now_ms()) {
+		by_pool(r, j);
 		return;
 	}
 	TAILQ_INSERT_TAIL(&r->waiting, j, wait);
@@ -438,6 +508,7 @@ route_conf(const struct conf *conf)
 	struct route *r;
 
 	self_init(conf);
+	source_conf(conf);
 	RB_FOREACH(r, route_tree, &routes.tree)
 		forget_dest(r);
 }
@@ -469,7 +540,7 @@ route_sweep(void)
 		if (r->open > 0) {
 			if (now - r->asked > ASK_MS)
 				give_up(r);
-		} else if (r->dest == NULL || r->until <= now || routes.n > ROUTES_MAX)
+		} else if (!r->known || r->until <= now || routes.n > ROUTES_MAX)
 			route_free(r);
 	}
 }

@@ -129,9 +129,32 @@ test_many(void)
 	mx_free(&s);
 }
 
+static void
+families(void)
+{
+	struct mx_set set = { NULL, 0 }, copy;
+
+	mx_add(&set, 10, "a", "192.0.2.1", 25);
+	mx_add(&set, 10, "a", "2001:db8::1", 25);
+	mx_add(&set, 20, "b", "192.0.2.2", 25);
+	copy = mx_copy(&set);
+	TEST(copy.n == 3 && copy.v[0].name != set.v[0].name);
+	mx_keep_family(&copy, AF_UNSPEC);
+	TEST_INT(copy.n, 3);
+	mx_keep_family(&copy, AF_INET);
+	TEST(copy.n == 2 && mx_has_family(&copy, AF_INET) && !mx_has_family(&copy, AF_INET6));
+	mx_keep_family(&copy, AF_INET6);
+	TEST_INT(copy.n, 0);
+	mx_free(&copy);
+	mx_keep_family(&set, AF_INET6);
+	TEST_STR(text(&set), "10 a[2001:db8::1]:25");
+	mx_free(&set);
+}
+
 int
 main(void)
 {
+	families();
 	test_add();
 	test_sort();
 	test_prune();

@@ -1,0 +1,127 @@
+"""Where mail leaves from: sources and pools, on the many addresses of loopback."""
+import re
+import time
+
+from lib import LOCAL, Liar, Postern, until
+
+TEXT = b"From: a@b.test\r\nSubject: sourced\r\n\r\nbody\r\n"
+SOURCES = """source a address 127.0.0.2 helo a.test
+source b address 127.0.0.3 address ::1 helo b.test
+source gone address 192.0.2.77 helo gone.test
+destination * { retry 1s..2s, lifetime 1h }
+match from local for any action out
+"""
+
+
+class Peers:
+    """A server that notes the address and EHLO name behind each recipient, each time it is named."""
+
+    def __init__(self, rcpt=None):
+        self.seen, self.begun, self.rcpt = [], [], rcpt or (lambda line: "250 ok\r\n")
+        self.liar = Liar(self.script)
+        self.port = self.liar.port
+
+    def script(self, c, _):
+        peer, name = c.sock.getpeername()[0], [""]
+
+        def ehlo(line):
+            name[0] = line.split(" ")[1]
+            return "250-liar.test\r\n250 PIPELINING\r\n"
+
+        def rcpt(line):
+            self.seen.append((re.search("<(.*?)>", line)[1], peer, name[0]))
+            self.begun.append((time.monotonic(), peer))
+            return self.rcpt(line)
+        c.polite(answers={"EHLO": ehlo, "RCPT": rcpt})
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.liar.listener.close()
+
+
+def run(peers, conf):
+    return Postern(LOCAL + conf.replace("$to", "via smtp://127.0.0.1:%d" % peers.port) + SOURCES)
+
+
+def send(p, n):
+    with p.smtp() as s:
+        for i in range(n):
+            answer = s.mail("a@b.test", "r%d@far.test" % i, TEXT)
+            assert answer.startswith("250"), answer
+
+
+def test_pool():
+    with Peers() as peers, run(peers, "pool both { a, b weight 3 }\naction out relay $to pool both\n") as p:
+        send(p, 100)
+        p.wait_empty()
+        assert {(peer, name) for _, peer, name in peers.seen} == {("127.0.0.2", "a.test"), ("127.0.0.3", "b.test")}, peers.seen
+        assert 55 < sum(peer == "127.0.0.3" for _, peer, _ in peers.seen) < 95, peers.seen
+
+
+def test_pool_of_a_destination():
+    with Peers() as peers, run(peers, "pool one { a }\ndestination 127.0.0.1 { pool one }\naction out relay $to\n") as p:
+        send(p, 3)
+        p.wait_empty()
+        assert {peer for _, peer, _ in peers.seen} == {"127.0.0.2"}, peers.seen
+
+
+def test_stays_with_a_message():
+    """Over retries and a restart each message comes from where it came from first."""
+    turns = {}
+
+    def later(line):
+        turns[line] = turns.get(line, 0) + 1
+        return "451 4.3.0 later\r\n" if turns[line] < 4 else "250 ok\r\n"
+    with Peers(later) as peers, run(peers, "pool both { a, b }\naction out relay $to pool both\n") as p:
+        send(p, 12)
+        until(lambda: len(peers.seen) >= 12, 10)
+        p.stop()
+        p.start()
+        p.wait_empty(30)
+        by = {}
+        for rcpt, peer, _ in peers.seen:
+            by.setdefault(rcpt, set()).add(peer)
+        assert len(by) == 12 and all(len(v) == 1 for v in by.values()), by
+        assert {next(iter(v)) for v in by.values()} == {"127.0.0.2", "127.0.0.3"}, by
+
+
+def test_address_that_is_not_here():
+    """It is passed over, and said once."""
+    with Peers() as peers, run(peers, "pool some { a, gone weight 5 }\naction out relay $to pool some\n") as p:
+        p.wait_log(r"source gone: 192\.0\.2\.77 is not an address of this host")
+        send(p, 10)
+        p.wait_empty()
+        assert {peer for _, peer, _ in peers.seen} == {"127.0.0.2"}, peers.seen
+        assert p.log().count("192.0.2.77 is not an address") == 1
+
+
+def test_no_address_here():
+    """Nothing leaves from an address that was not asked for."""
+    with Peers() as peers, run(peers, "pool some { gone }\naction out relay $to pool some\n") as p:
+        send(p, 1)
+        p.wait_log(r"status=deferred \(no source of pool some has an address on this host")
+        assert not peers.seen and p.queued() == 1
+
+
+def test_rate_by_source():
+    """Each source has the rate for itself, in every window."""
+    with Peers() as peers, run(peers, "pool both { a, b }\ndestination 127.0.0.1 { rate 10/s burst 1 }\naction out relay $to pool both\n") as p:
+        send(p, 60)
+        until(lambda: len(peers.seen) == 60, 20)
+        for source in ("127.0.0.2", "127.0.0.3"):
+            at = sorted(t for t, peer in peers.begun if peer == source)
+            most = max(sum(1 for u in at if t <= u < t + 1) for t in at)
+            assert len(at) > 15 and most <= 11, (source, len(at), most)
+            assert len(at) - 1 <= (at[-1] - at[0]) * 10.5 and len(at) > (at[-1] - at[0]) * 9, (source, at)
+
+
+def test_family():
+    with Peers() as peers, run(peers, "pool p { b }\ndestination 127.0.0.1 { family ipv6 }\naction out relay $to pool p\n") as p:
+        send(p, 1)
+        p.wait_log(r"status=deferred \(the mail hosts of 127\.0\.0\.1 have no IPv6 address")
+        p.write_conf(open(p.conf, encoding="utf-8").read().replace("family ipv6", "family ipv4"))
+        assert p.ctl("reload")[0] == 0
+        p.wait_empty(20)
+        assert [peer for _, peer, _ in peers.seen] == ["127.0.0.3"], peers.seen
