@@ -9,6 +9,9 @@
 #include "xmalloc.h"
 
 #define BUCKETS 4096
+#define PUT_OFF_LEAST	200		/* ms */
+#define PUT_OFF_MOST	(5 * 60 * 1000)
+#define PACE_MOST	(60 * 1000)	/* what was idle between says nothing */
 
 TAILQ_HEAD(dest_list, dest);
 
@@ -90,13 +93,13 @@ static void
 place(struct dest *d)
 {
 	leave(d);
-	if (TAILQ_EMPTY(&d->parcels) && d->flying == 0) {
+	if (d->line == 0 && d->flying == 0) {
 		d->where = DEST_IDLE;
 		TAILQ_INSERT_TAIL(&ds.idle, d, link);
 		ds.n_work--;
 		if (++ds.n_idle > DEST_IDLE_MAX)
 			forget(TAILQ_FIRST(&ds.idle));
-	} else if (TAILQ_EMPTY(&d->parcels) || d->flying >= d->window) {
+	} else if (d->line == 0 || d->flying >= d->window) {
 		d->where = DEST_WAITING;
 	} else if (d->rest != 0) {
 		d->where = DEST_RESTING;
@@ -111,6 +114,7 @@ static struct dest *
 dest_new(const char *action, const char *domain, uint64_t hash)
 {
 	struct dest *d = xcalloc(1, sizeof(*d));
+	unsigned i;
 	char *p;
 
 	d->action = xstrdup(action);
@@ -118,7 +122,8 @@ dest_new(const char *action, const char *domain, uint64_t hash)
 	for (p = d->domain; *p != '\0'; p++)
 		*p = (char)lower(*p);
 	d->hash = hash;
-	TAILQ_INIT(&d->parcels);
+	for (i = 0; i < DEST_FLOWS; i++)
+		TAILQ_INIT(&d->flow[i].parcels);
 	d->hash_next = ds.bucket[hash % BUCKETS];
 	ds.bucket[hash % BUCKETS] = d;
 	TAILQ_INSERT_TAIL(&ds.idle, d, link);
@@ -161,10 +166,47 @@ dest_get(const char *action, const char *domain, int64_t now)
 	return d;
 }
 
+static struct flow *
+flow_of(struct dest *d, const struct message *m)
+{
+	return &d->flow[hash_of("", m->env.sender) % DEST_FLOWS];
+}
+
+/* The parcel whose turn it is. There is one. */
+static struct parcel *
+first(struct dest *d)
+{
+	unsigned i = d->turn;
+
+	while (d->flow[i % DEST_FLOWS].line == 0)
+		i++;
+	return TAILQ_FIRST(&d->flow[i % DEST_FLOWS].parcels);
+}
+
+/* It comes back when half of what stands before it should be gone; what was put off before it has its time before it. */
+int64_t
+dest_put_off(struct dest *d, const struct message *m, unsigned left, int64_t now)
+{
+	struct flow *f = flow_of(d, m);
+	struct parcel *p = TAILQ_LAST(&f->parcels, parcel_list);
+	int64_t pace = d->pace, soonest;
+
+	if (f->line < DEST_LINE_LEAST || f->line < left || (p != NULL && p->m == m))
+		return 0;
+	if (d->ended != 0 && (now - d->ended) * 1024 > pace)
+		pace = (now - d->ended) * 1024;
+	soonest = now + PUT_OFF_LEAST + d->line * pace / 1024 / 2;
+	d->booked = (d->booked > soonest ? d->booked : soonest) + pace / 1024;
+	if (d->booked > now + PUT_OFF_MOST)
+		d->booked = now + PUT_OFF_MOST;
+	return d->booked;
+}
+
 void
 dest_add(struct dest *d, struct message *m, uint32_t n)
 {
-	struct parcel *p = TAILQ_LAST(&d->parcels, parcel_list);
+	struct flow *f = flow_of(d, m);
+	struct parcel *p = TAILQ_LAST(&f->parcels, parcel_list);
 
 	m->rcpts[n].next = UINT32_MAX;
 	rcpt_set(m, n, R_QUEUED);
@@ -179,7 +221,9 @@ dest_add(struct dest *d, struct message *m, uint32_t n)
 	p->m = m;
 	p->first = p->last = n;
 	p->count = 1;
-	TAILQ_INSERT_TAIL(&d->parcels, p, link);
+	TAILQ_INSERT_TAIL(&f->parcels, p, link);
+	f->line++;
+	d->line++;
 	LIST_INSERT_HEAD(&m->parcels, p, mlink);
 	if (d->where == DEST_IDLE || d->where == DEST_WAITING)
 		place(d);
@@ -194,18 +238,23 @@ dest_next(void)
 static void
 unlink_parcel(struct parcel *p)
 {
-	TAILQ_REMOVE(&p->d->parcels, p, link);
+	struct flow *f = flow_of(p->d, p->m);
+
+	TAILQ_REMOVE(&f->parcels, p, link);
+	f->line--;
+	p->d->line--;
 	LIST_REMOVE(p, mlink);
 }
 
 struct message *
-dest_take(struct dest *d, uint32_t max, uint32_t *first, uint32_t *count)
+dest_take(struct dest *d, uint32_t max, uint32_t *begin, uint32_t *count)
 {
-	struct parcel *p = TAILQ_FIRST(&d->parcels);
+	struct parcel *p = first(d);
 	struct message *m = p->m;
 	uint32_t n = p->first, last = n, taken;
 
-	*first = n;
+	d->turn = (unsigned)(flow_of(d, m) - d->flow + 1) % DEST_FLOWS;
+	*begin = n;
 	for (taken = 0; taken < max && n != UINT32_MAX; taken++) {
 		rcpt_set(m, n, R_FLYING);
 		last = n;
@@ -226,11 +275,14 @@ struct dest *
 dest_hurry(struct message *m)
 {
 	struct parcel *p = LIST_FIRST(&m->parcels);
+	struct flow *f;
 
 	if (p == NULL)
 		return NULL;
-	TAILQ_REMOVE(&p->d->parcels, p, link);
-	TAILQ_INSERT_HEAD(&p->d->parcels, p, link);
+	f = flow_of(p->d, m);
+	TAILQ_REMOVE(&f->parcels, p, link);
+	TAILQ_INSERT_HEAD(&f->parcels, p, link);
+	p->d->turn = (unsigned)(f - p->d->flow);
 	return p->d;
 }
 
@@ -247,6 +299,15 @@ dest_job_done(struct dest *d)
 	d->flying--;
 	if (d->where == DEST_WAITING)
 		place(d);
+}
+
+void
+dest_pace(struct dest *d, int64_t now)
+{
+	int64_t took = d->ended != 0 && now - d->ended < PACE_MOST ? now - d->ended : 0;
+
+	d->pace += (took * 1024 - d->pace) / 16;
+	d->ended = now;
 }
 
 void
@@ -308,7 +369,7 @@ take_out(struct parcel *p, int64_t due)
 		rcpt_set(m, n, R_IDLE);
 	}
 	unlink_parcel(p);
-	if (TAILQ_EMPTY(&d->parcels))
+	if (d->line == 0)
 		place(d);
 	return m;
 }
@@ -320,7 +381,7 @@ dest_evict(int64_t after)
 
 	TAILQ_FOREACH(d, &ds.resting, link)
 		if (d->rest > after)
-			return take_out(TAILQ_FIRST(&d->parcels), d->rest);
+			return take_out(first(d), d->rest);
 	return NULL;
 }
 
@@ -345,10 +406,10 @@ dest_regenerate(uint32_t generation, int64_t now, void (*cb)(struct message *))
 			refresh(d);
 	for (i = 0; i < BUCKETS; i++) {
 		for (d = ds.bucket[i]; d != NULL; d = d->hash_next)
-			if (d->index == -1 && !TAILQ_EMPTY(&d->parcels))
+			if (d->index == -1 && d->line > 0)
 				break;
 		if (d != NULL) {
-			cb(take_out(TAILQ_FIRST(&d->parcels), now));
+			cb(take_out(first(d), now));
 			i--;				/* the same bucket again, until nothing is left in it */
 		}
 	}

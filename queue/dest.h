@@ -2,7 +2,8 @@
  * dest: destinations (action, domain): what waits for each, whose turn it is, how much of it is in flight. Pure code.
  *
  * Used by sched.c. A parcel is what one message has for one destination. Destinations that may send stand in one round:
- * each gives a job of at most DEST_JOB recipients and goes to its end.
+ * each gives a job of at most DEST_JOB recipients and goes to its end. Within a destination the senders take turns: they are spread
+ * over a few flows by a hash, so that a newsletter does not stand before everybody else's mail.
  */
 #ifndef DEST_H
 #define DEST_H
@@ -13,6 +14,8 @@
 #include "message.h"
 
 #define DEST_JOB	100		/* most recipients of a job */
+#define DEST_FLOWS	8
+#define DEST_LINE_LEAST	20		/* parcels that a flow may have in memory, whoever else needs room */
 #define DEST_IDLE_MAX	1000		/* destinations kept without work, for the next message */
 
 struct parcel {
@@ -23,10 +26,22 @@ struct parcel {
 	uint32_t		 first, last, count;	/* chained by rcpts[].next */
 };
 
+TAILQ_HEAD(parcel_list, parcel);
+struct flow {
+	struct parcel_list parcels;
+	unsigned	 line;			/* how many */
+};
+
 struct dest {
 	char		*action, *domain;	/* domain in lower case */
-	TAILQ_HEAD(parcel_list, parcel) parcels;
+	struct flow	 flow[DEST_FLOWS];
+	unsigned	 turn;			/* the flow that gives next, if it has any */
+	unsigned	 line;			/* parcels of all */
 	unsigned	 flying, window;	/* jobs */
+	unsigned	 most;			/* recipients of a job */
+	int64_t		 pace;			/* between two jobs that ended, in 1/1024 ms, on average */
+	int64_t		 ended;			/* when the last one did */
+	int64_t		 booked;		/* what was put off last comes back then */
 	uint32_t	 generation;		/* of the configuration that window and kind are from */
 	int		 index;			/* of the action; -1: not there any more */
 	int		 kind;			/* enum action_kind */
@@ -42,6 +57,8 @@ void	 dest_init(void (*policy)(struct dest *), uint32_t generation);
 struct dest *dest_get(const char *action, const char *domain, int64_t now);
 /* Puts recipient n of m into the parcel that m has there (the newest one), or into a new one. Its state becomes R_QUEUED. */
 void	 dest_add(struct dest *, struct message *, uint32_t n);
+/* Has the message's flow room in memory, of which so many parcels are left? If not: when should it come back? 0: it has. */
+int64_t	 dest_put_off(struct dest *, const struct message *, unsigned left, int64_t now);
 /* Whose turn it is; NULL: nobody may send. */
 struct dest *dest_next(void);
 /* Takes a job's worth off its first parcel (at most max recipients, R_FLYING now) -> first recipient, count; one more is flying. */
@@ -50,6 +67,7 @@ struct message *dest_take(struct dest *, uint32_t max, uint32_t *first, uint32_t
 struct dest *dest_hurry(struct message *);
 void	 dest_job_held(struct dest *);		/* a job of before is in flight */
 void	 dest_job_done(struct dest *);
+void	 dest_pace(struct dest *, int64_t now);	/* one of its jobs ended */
 /* Nothing is sent to it before that time. */
 void	 dest_rest(struct dest *, int64_t until);
 void	 dest_wake(int64_t now);		/* those whose rest is over stand in the round again */

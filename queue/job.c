@@ -27,7 +27,7 @@
 MSG_PROTOTYPES(DELIVER_TO_QUEUE)
 MSG_SENDER(QUEUE_TO_DELIVER)
 
-#define BUCKETS		512
+#define BUCKETS		4096
 #define SEGS_MAX	256		/* descriptors of segments without a job that deliver keeps */
 
 struct seg {
@@ -175,6 +175,7 @@ landed(struct job *j)
 	jb.flying--;
 	if (j->segment != UINT32_MAX)
 		seg_unuse(j->segment);
+	dest_pace(j->d, clock_now());
 	dest_job_done(j->d);
 	j->d = NULL;
 }

@@ -44,6 +44,7 @@ policy(struct dest *d)
 	d->index = conf_action(c, d->action);
 	d->kind = d->index == -1 ? -1 : (int)c->action[d->index].kind;
 	d->window = d->kind == ACTION_RELAY ? conf_policy(c, d->domain, NULL).concurrency : LOCAL_WINDOW;
+	d->most = d->kind == ACTION_RELAY ? conf_policy(c, d->domain, NULL).recipients : DEST_JOB;
 	if (d->window == 0)
 		d->window = 1;
 }
@@ -92,9 +93,17 @@ route_again(struct message *m, uint32_t n)
 	sc.asking = false;
 }
 
+/* Messages that may still be taken into memory while that leaves room for the due ones of other destinations. */
+static unsigned
+left(void)
+{
+	return ready_count() < READY_MAX / 2 ? READY_MAX / 2 - ready_count() : 0;
+}
+
 static void
 enqueue(struct message *m, uint32_t n, int64_t now)
 {
+	int64_t later;
 	const struct p_env_rcpt *e = &m->env.rcpts[n];
 	struct dest *d = dest_get(e->action, addr_domain(e->addr), now);
 
@@ -106,6 +115,8 @@ enqueue(struct message *m, uint32_t n, int64_t now)
 	}
 	if (d->rest > now + REST_MS)
 		m->rcpts[n].due = d->rest;
+	else if ((later = dest_put_off(d, m, left(), now)) > 0)
+		m->rcpts[n].due = later;
 	else
 		dest_add(d, m, n);
 }
@@ -142,7 +153,7 @@ static void
 give(struct dest *d)
 {
 	uint32_t first, count;
-	struct message *m = dest_take(d, DEST_JOB, &first, &count);
+	struct message *m = dest_take(d, d->most, &first, &count);
 
 	if (d->kind == ACTION_DISCARD)
 		result_discard(m, d, first);

@@ -9,7 +9,7 @@
 #include "index.h"
 #include "message.h"
 
-#define SCHED_WINDOW	200		/* jobs in flight */
+#define SCHED_WINDOW	2000		/* jobs in flight: so many that slow destinations, each with its own window, leave some for the others */
 
 void	 sched_init(struct spool *, struct index *);
 void	 sched_conf(void);		/* a new configuration */

@@ -43,6 +43,77 @@ fill(struct dest *d, struct message *m)
 		dest_add(d, m, i);
 }
 
+static struct message *
+from(uint64_t id, const char *sender)
+{
+	struct message *m = make(id, 1);
+
+	m->env.sender = sender;
+	return m;
+}
+
+/* A newsletter of 40 and one letter: the letter is not behind it. */
+static void
+senders_take_turns(void)
+{
+	struct dest *d = dest_get("a", "senders.example", 0);
+	struct message *news[40], *letter = from(1000, "clerk@b.test");
+	uint32_t first, n, i, place = 0;
+
+	for (i = 0; i < 40; i++) {
+		news[i] = from(i + 1, "news@here");
+		fill(d, news[i]);
+	}
+	fill(d, letter);
+	TEST_INT(d->line, 41);
+	for (i = 1; d->line > 0; i++) {
+		if (dest_take(d, 1, &first, &n) == letter)
+			place = i;
+		dest_job_done(d);
+	}
+	TEST(place >= 1 && place <= 2);
+	TEST_INT(i, 42);
+	for (i = 0; i < 40; i++)
+		message_free(news[i]);
+	message_free(letter);
+}
+
+/* A flow has what room there is, and always a few; what is put off comes back one after the other. */
+static void
+room_in_memory(void)
+{
+	struct dest *d = dest_get("a", "room.example", 0);
+	struct message *m[DEST_LINE_LEAST], *next = from(500, "news@here"), *other = from(501, "clerk@b.test");
+	uint32_t first, n, i;
+	int64_t now = 1000000, due;
+
+	dest_pace(d, now - 100);
+	for (i = 0; i < 64; i++)
+		dest_pace(d, now - 100);
+	for (i = 0; i < DEST_LINE_LEAST; i++) {
+		m[i] = from(i + 1, "news@here");
+		TEST(dest_put_off(d, m[i], 0, now) == 0);
+		fill(d, m[i]);
+	}
+	TEST(dest_put_off(d, next, DEST_LINE_LEAST + 1, now) == 0);
+	TEST(dest_put_off(d, other, 0, now) == 0);
+	TEST(dest_put_off(d, m[DEST_LINE_LEAST - 1], 0, now) == 0);	/* it is in the line already */
+	due = dest_put_off(d, next, DEST_LINE_LEAST, now);
+	TEST(due > now && due < now + 5000);
+	TEST(dest_put_off(d, next, 0, now) >= due + 100);
+	for (i = 0; i < 10000; i++)
+		due = dest_put_off(d, next, 0, now);
+	TEST(due <= now + 300000);
+	for (i = 0; d->line > 0; i++) {
+		dest_take(d, 1, &first, &n);
+		dest_job_done(d);
+	}
+	for (i = 0; i < DEST_LINE_LEAST; i++)
+		message_free(m[i]);
+	message_free(next);
+	message_free(other);
+}
+
 static void
 one_round(void)
 {
@@ -177,6 +248,8 @@ main(void)
 	ev_init();
 	dest_init(policy, 1);
 	one_round();
+	senders_take_turns();
+	room_in_memory();
 	rests();
 	drops();
 	generations();
