@@ -24,6 +24,7 @@
 #define BUCKETS		16384
 #define STUCK_MS	1000
 #define PROGRESS_MS	1000		/* so much of a run is scanned again at the next start */
+#define MARKS_GAP	4096		/* marks that are further apart are written apart */
 
 static struct {
 	struct spool		*spool;
@@ -32,6 +33,11 @@ static struct {
 	unsigned		 n, norow;	/* messages; those of them without a row */
 	struct message_list	 fresh, stuck;
 	struct ev_timer		 row_timer, stuck_timer, progress_timer;
+	struct {
+		struct message	*m;		/* whose marks are gathered */
+		uint32_t	 first, n;	/* those to be written; n is 0: none yet */
+		struct buf	 bytes;
+	} marks;
 } rd;
 
 static struct message **
@@ -289,11 +295,61 @@ stuck_timer(void *arg)
 		ev_timer_set(&rd.stuck_timer, STUCK_MS);
 }
 
+/* Nobody but us writes marks of a message in memory: those in between are on the disk as they are here. */
+static void
+write_marks(void)
+{
+	const struct message *m = rd.marks.m;
+	uint8_t *p = buf_reserve(&rd.marks.bytes, rd.marks.n);
+	uint32_t i;
+
+	for (i = 0; i < rd.marks.n; i++)
+		p[i] = m->rcpts[rd.marks.first + i].mark;
+	if (rd.marks.n > 0 && spool_marks(rd.spool, m->loc, rd.marks.first, p, rd.marks.n) == -1)
+		log_error("%s: the mark of <%s> cannot be written: %s", qid_text(m->id).s, m->env.rcpts[rd.marks.first].addr,
+		    strerror(errno));
+	rd.marks.n = 0;
+}
+
+/* n joins those that wait to be written, if it is near them. */
+static bool
+join_marks(uint32_t n)
+{
+	uint32_t end = rd.marks.first + rd.marks.n;
+
+	if (rd.marks.n == 0 || n < rd.marks.first || n > end + MARKS_GAP)
+		return false;
+	if (n >= end)
+		rd.marks.n = n + 1 - rd.marks.first;
+	return true;
+}
+
+void
+ready_marks_begin(struct message *m)
+{
+	rd.marks.m = m;
+}
+
+void
+ready_marks_write(void)
+{
+	if (rd.marks.n > 0)
+		write_marks();
+	rd.marks.m = NULL;
+}
+
 void
 ready_mark(struct message *m, uint32_t n, enum mark mark)
 {
-	if (spool_mark(rd.spool, m->loc, n, mark) == -1)
+	bool gather = rd.marks.m == m;
+
+	if (!gather && spool_mark(rd.spool, m->loc, n, mark) == -1)
 		log_error("%s: the mark of <%s> cannot be written: %s", qid_text(m->id).s, m->env.rcpts[n].addr, strerror(errno));
+	if (gather && !join_marks(n)) {
+		write_marks();
+		rd.marks.first = n;
+		rd.marks.n = 1;
+	}
 	m->rcpts[n].mark = (uint8_t)mark;
 	rcpt_set(m, n, mark == MARK_PENDING ? R_IDLE : mark == MARK_HELD ? R_HELD : R_FINAL);
 }

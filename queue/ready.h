@@ -29,6 +29,9 @@ bool	 ready_settle(struct message *);
 void	 ready_mark(struct message *, uint32_t n, enum mark);
 /* Its row as it is now, before anything that comes later; -1: the index does not take it. */
 int	 ready_put_row(struct message *);
+/* Between these two the marks of that message are gathered, and written by the second, in as few writes as can be. */
+void	 ready_marks_begin(struct message *);
+void	 ready_marks_write(void);
 /* Every message in memory has its row afterwards (the fresh ones are few). */
 void	 ready_flush_rows(void);
 /* Notes in the index how far each segment need not be scanned again. By itself once a second, and at the end. */
