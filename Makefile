@@ -4,6 +4,7 @@
 #   make check        everything short                   make install  DESTDIR= PREFIX=
 #   make deps         Debian packages and accounts       make clean
 #   make unit | lint | system | fuzz | crash | soak | bench            the parts of check, or longer versions of them
+#   make bench BENCH=newsletter | waiting                              half a million recipients at once; a million that wait
 #   SAN=1, V=1        address and undefined sanitizers, in a build folder of their own; the commands shown
 #   CC=clang works too
 
@@ -142,7 +143,7 @@ lint system crash soak: all
 fuzz: fuzz-build
 	@B=$(B) LIBFUZZER=$(LIBFUZZER) regress/run fuzz
 bench: all
-	@if [ -x regress/bench/run ]; then B=$(B) regress/bench/run; else echo "regress/bench/run is not here"; exit 1; fi
+	@B=$(B) BIN=$(abspath $(B))/bin regress/bench/$(or $(BENCH),run)
 
 clean:
 	rm -rf build build-san build-fuzz

@@ -2,7 +2,7 @@
  * sendmail: hands one message to the daemon; also mailq and newaliases, by the name it was called by.
  *
  * Called by everything on a host that writes mail: cron, mail readers, scripts. It runs with the rights of its caller and
- * nothing more. A message is either queued (exit 0: it is on disk) or it is not, and the exit code (sysexits) says whether trying again
+ * nothing more. A message is either queued (exit 0: it is on disk; who was refused beside others is told to the sender) or it is not, and the exit code (sysexits) says whether trying again
  * helps; 75 only when nothing was stored.
  */
 #include <err.h>
@@ -17,7 +17,6 @@
 #include "addr.h"
 #include "ask.h"
 #include "sendmail.h"
-#include "submit.h"
 #include "xmalloc.h"
 
 /* ---- the caller ---- */
@@ -103,6 +102,37 @@ check_all(struct strings *list, const struct strings *from, bool *utf8)
 	}
 }
 
+static int
+by_text(const void *a, const void *b)
+{
+	char *const *const *x = a, *const *const *y = b;
+	int order = strcmp(**x, **y);
+
+	return order != 0 ? order : (*x > *y) - (*x < *y);
+}
+
+/* Each recipient once, in the order of their first: they may be in different transactions. */
+static void
+no_doubles(struct strings *list)
+{
+	char ***at = xcalloc(list->n + 1, sizeof(*at));
+	size_t kept = 0;
+
+	for (size_t i = 0; i < list->n; i++)
+		at[i] = &list->v[i];
+	qsort(at, list->n, sizeof(*at), by_text);
+	for (size_t i = list->n; i-- > 1;)
+		if (strcmp(*at[i], *at[i - 1]) == 0) {
+			free(*at[i]);
+			*at[i] = NULL;
+		}
+	for (size_t i = 0; i < list->n; i++)
+		if (list->v[i] != NULL)
+			list->v[kept++] = list->v[i];
+	list->n = kept;
+	free(at);
+}
+
 static char *
 author(const struct options *o, const char *sender, const char *domain, bool *utf8)
 {
@@ -123,13 +153,16 @@ send_message(const struct options *o, struct submit *s, struct message *m)
 {
 	const char *domain = mail_domain(s);
 	struct strings rcpts = { NULL, 0, 0 };
+	struct report report = { .words = BUF_INIT, .status = BUF_INIT };
 	struct submission sub = { .eightbit = m->eightbit, .notify = o->notify, .ret = o->ret, .envid = o->envid };
 	const char *sender = o->sender != NULL ? o->sender : login_name();
+	int code;
 	char *from = author(o, *sender != '\0' ? sender : login_name(), domain, &sub.utf8);
 
 	message_complete(m, &(struct message_facts){ .from = from, .domain = domain, .collect = o->from_header });
 	check_all(&rcpts, &o->rcpts, &sub.utf8);
 	check_all(&rcpts, &m->rcpts, &sub.utf8);
+	no_doubles(&rcpts);
 	if (rcpts.n == 0)
 		errx(EX_USAGE, "no recipient in To, Cc or Bcc, nor on the command line; nothing is sent");
 	sub.sender = sender;
@@ -137,7 +170,8 @@ send_message(const struct options *o, struct submit *s, struct message *m)
 	sub.nrcpts = rcpts.n;
 	sub.text = &m->text;
 	sub.utf8 |= m->utf8_header;
-	return submit_send(s, &sub);
+	code = submit_send(s, &sub, report_refused, &report);
+	return code != 0 ? code : report_send(&report, &sub, domain);
 }
 
 static int

@@ -6,7 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include "buf.h"
+#include "submit.h"
 
 struct strings {
 	char	**v;
@@ -46,6 +46,15 @@ struct message_facts {
 	bool		 collect;
 };
 void	 message_complete(struct message *, const struct message_facts *);
+/* Who was refused beside those that were accepted, for the sender. */
+struct report {
+	struct buf	 words, status;		/* what people read, what programs read */
+	bool		 utf8;
+};
+void	 report_refused(void *report, const char *rcpt, const struct reply *);
+/* Sends it, if there is something to tell and somebody to tell it to, and empties it. 0, or an exit code. */
+int	 report_send(struct report *, const struct submission *, const char *domain);
+
 /* "Full Name <address>", quoted or encoded as its characters need. Freed by the caller. */
 char	*message_mailbox(const char *full_name, const char *address);
 

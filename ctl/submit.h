@@ -1,5 +1,5 @@
 /*
- * submit: one message by SMTP to the daemon's submission socket.
+ * submit: messages by SMTP to the daemon's submission socket.
  *
  * Used by sendmail. Functions that can fail say why on standard error and give the exit code (sysexits).
  */
@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include "buf.h"
+#include "reply.h"
 
 struct submit {
 	int		 fd;
@@ -30,8 +31,16 @@ struct submission {
 
 /* Connects, reads the greeting, says EHLO. 0, or an exit code. */
 int	 submit_open(struct submit *, const char *runtime);
-/* One transaction. 0 when it was queued for at least one recipient. */
-int	 submit_send(struct submit *, const struct submission *);
+/*
+ * One transaction, or several when there are more recipients than the daemon takes at once. 0 when it was queued for at least one
+ * recipient; refused() is told each that was refused beside those, with the reply.
+ */
+typedef void submit_refused(void *arg, const char *rcpt, const struct reply *);
+int	 submit_send(struct submit *, const struct submission *, submit_refused *, void *arg);
 void	 submit_close(struct submit *);
+
+/* What has been put into ->out leaves; the next reply is read, line() is given its lines. False: the connection is over. */
+bool	 submit_flush(struct submit *);
+bool	 submit_reply(struct submit *, struct reply *, void (*line)(void *, const char *));
 
 #endif

@@ -77,10 +77,9 @@ take_row(struct message *m, const struct index_msg *row)
 		m->rcpts[from->n].due = from->due;
 		m->rcpts[from->n].attempts = from->attempts;
 		m->rcpts[from->n].notified = from->notified;
-		if (*text != '\0') {
-			rcpt_last(m, from->n, from->code, "", text, "");
-			m->rcpts[from->n].last->when = 0;
-		}
+		m->rcpts[from->n].row = 1;
+		if (*text != '\0')
+			rcpt_last_at(m, from->n, from->code, "", text, "", 0);
 	}
 	m->message_id = message_strdup(m, row->message_id);
 }
@@ -171,14 +170,14 @@ load_run(void)
 	int64_t now = clock_now();
 	size_t n, i;
 
-	if (!ld.looking || ready_count() >= ROOM)
+	if (!ld.looking || ready_count() >= ROOM || ready_rcpts() >= READY_RCPTS / 2)
 		return;
 	n = index_due(ld.index, now, ld.at, due, BATCH);
-	if (n > 0)
-		ld.at = due[n - 1];
-	for (i = 0; i < n; i++)
+	for (i = 0; i < n && (i == 0 || ready_rcpts() < READY_RCPTS / 2); i++) {
+		ld.at = due[i];
 		load_one(due[i].id);
-	if (n < BATCH)
+	}
+	if (i == n && n < BATCH)
 		rest(now);
 	else
 		ev_wake();

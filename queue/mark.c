@@ -47,10 +47,10 @@ read_at(const struct seg *g, void *p, size_t n, uint64_t off)
 
 /* A wrong number would overwrite an envelope, so the header is asked each time. */
 int
-spool_mark(struct spool *s, struct loc loc, uint32_t rcpt, enum mark mark)
+spool_marks(struct spool *s, struct loc loc, uint32_t first, const uint8_t *marks, uint32_t count)
 {
 	struct seg *g = place(s, loc.seg, loc.off);
-	uint8_t head[REC_HEAD], byte = (uint8_t)mark;
+	uint8_t head[REC_HEAD];
 	struct rec_head h;
 	ssize_t n;
 
@@ -60,14 +60,22 @@ spool_mark(struct spool *s, struct loc loc, uint32_t rcpt, enum mark mark)
 		errno = EBADMSG;
 		return -1;
 	}
-	if (rcpt >= h.nrcpt) {
+	if (first >= h.nrcpt || count > h.nrcpt - first) {
 		errno = EINVAL;
 		return -1;
 	}
-	if (pwrite_all(g->fd, &byte, 1, loc.off + REC_HEAD + rcpt) == -1)
+	if (pwrite_all(g->fd, marks, count, loc.off + REC_HEAD + first) == -1)
 		return -1;
 	seg_dirty(s, g);
 	return 0;
+}
+
+int
+spool_mark(struct spool *s, struct loc loc, uint32_t rcpt, enum mark mark)
+{
+	uint8_t byte = (uint8_t)mark;
+
+	return spool_marks(s, loc, rcpt, &byte, 1);
 }
 
 void

@@ -12,6 +12,9 @@
 #include "xmalloc.h"
 
 #define CHUNK		2000		/* holds a usual message with its first recipients */
+#define CHUNK_MANY	32000		/* of a message with many recipients */
+#define MANY		500
+#define IN_ARENA	16		/* more recipients than these have a block of their own, which grows in place */
 #define SPARE_MAX	512
 
 struct arena_chunk {
@@ -71,7 +74,7 @@ message_alloc(struct message *m, size_t n)
 
 	n = (n + 7) & ~(size_t)7;
 	if (c->size - c->used < n) {
-		c = chunk_new(n);
+		c = chunk_new(m->cap > MANY && n < CHUNK_MANY ? CHUNK_MANY : n);
 		c->next = m->mem;
 		m->mem = c;
 	}
@@ -92,35 +95,55 @@ message_strdup(struct message *m, const char *s)
 	return p;
 }
 
+/* Of half a million recipients each byte counts: what is the same is kept once. */
+static const char *
+dup_or_same(struct message *m, const char *s, const char *had)
+{
+	return s != NULL && strcmp(s, had) == 0 ? had : message_strdup(m, s);
+}
+
 static void
-copy_rcpt(struct message *m, struct p_env_rcpt *to, const struct p_env_rcpt *from)
+copy_rcpt(struct message *m, struct p_env_rcpt *to, const struct p_env_rcpt *from, const char *action)
 {
 	*to = *from;
 	to->addr = message_strdup(m, from->addr);
-	to->orig = message_strdup(m, from->orig);
+	to->orig = dup_or_same(m, from->orig, to->addr);
 	to->orcpt = message_strdup(m, from->orcpt);
-	to->action = message_strdup(m, from->action);
+	to->action = dup_or_same(m, from->action, action);
 	to->sender = message_strdup(m, from->sender);
 	to->trail = message_strdup(m, from->trail);
+}
+
+static void
+make_room(struct message *m, uint32_t need)
+{
+	uint32_t cap = m->cap * 2 > need ? m->cap * 2 : need;
+	struct p_env_rcpt *more;
+
+	if (m->cap > IN_ARENA)
+		more = xreallocarray(m->env.rcpts, cap, sizeof(*more));
+	else {
+		more = cap > IN_ARENA ? xreallocarray(NULL, cap, sizeof(*more)) : message_alloc(m, cap * sizeof(*more));
+		if (m->env.rcpts_n > 0)
+			memcpy(more, m->env.rcpts, m->env.rcpts_n * sizeof(*more));
+	}
+	m->env.rcpts = more;
+	m->cap = cap;
 }
 
 void
 message_add(struct message *m, const struct p_env_rcpt *v, uint32_t n)
 {
-	struct p_env_rcpt *more;
-	uint32_t i, cap;
+	const char *action = "";
+	uint32_t i;
 
-	if (m->env.rcpts_n + n > m->cap) {
-		cap = m->cap * 2 > m->env.rcpts_n + n ? m->cap * 2 : m->env.rcpts_n + n;
-		more = message_alloc(m, cap * sizeof(*more));
+	if (m->env.rcpts_n + n > m->cap)
+		make_room(m, m->env.rcpts_n + n);
+	for (i = 0; i < n; i++) {
 		if (m->env.rcpts_n > 0)
-			memcpy(more, m->env.rcpts, m->env.rcpts_n * sizeof(*more));
-		m->env.rcpts = more;
-		m->cap = cap;
+			action = m->env.rcpts[m->env.rcpts_n - 1].action;
+		copy_rcpt(m, &m->env.rcpts[m->env.rcpts_n++], &v[i], action);
 	}
-	for (i = 0; i < n; i++)
-		copy_rcpt(m, &m->env.rcpts[m->env.rcpts_n + i], &v[i]);
-	m->env.rcpts_n += n;
 }
 
 struct message *
@@ -176,6 +199,8 @@ message_free(struct message *m)
 
 	if (m == NULL)
 		return;
+	if (m->cap > IN_ARENA)
+		free(m->env.rcpts);
 	for (c = m->mem; c != NULL; c = next) {
 		next = c->next;
 		chunk_free(c);
@@ -206,21 +231,40 @@ whole_text(struct message *m, const char *dsn, const char *text)
 	return p;
 }
 
+/* Is that text the one of l, which begins with the code? */
+static bool
+same_text(const struct last *l, const char *dsn, const char *text)
+{
+	size_t n = strlen(dsn);
+
+	return strcmp(l->text, text) == 0 ||
+	    (n > 0 && strncmp(l->text, dsn, n) == 0 && l->text[n] == ' ' && strcmp(l->text + n + 1, text) == 0);
+}
+
+/* The recipients of a job often get the same answer: they share it. What is shared is not changed any more. */
+void
+rcpt_last_at(struct message *m, uint32_t n, unsigned code, const char *dsn, const char *text, const char *relay, int64_t when)
+{
+	struct last *l = m->latest;
+	size_t len = strspn(text, "0123456789.");
+	char code_text[sizeof(l->dsn)];
+
+	strlcpy(code_text, dsn, sizeof(code_text));
+	if (*dsn == '\0' && len >= 5 && len < sizeof(code_text) && text[1] == '.')
+		snprintf(code_text, sizeof(code_text), "%.*s", (int)len, text);	/* from an index row */
+	if (l == NULL || l->code != code || l->when != when || strcmp(l->dsn, code_text) != 0 || strcmp(l->relay, relay) != 0 ||
+	    !same_text(l, dsn, text)) {
+		l = m->latest = message_alloc(m, sizeof(*l));
+		*l = (struct last){ .code = code, .text = whole_text(m, dsn, text), .relay = message_strdup(m, relay), .when = when };
+		strlcpy(l->dsn, code_text, sizeof(l->dsn));
+	}
+	m->rcpts[n].last = l;
+}
+
 void
 rcpt_last(struct message *m, uint32_t n, unsigned code, const char *dsn, const char *text, const char *relay)
 {
-	struct last *l = m->rcpts[n].last;
-	size_t len = strspn(text, "0123456789.");
-
-	if (l == NULL)
-		l = m->rcpts[n].last = message_alloc(m, sizeof(*l));
-	l->code = code;
-	strlcpy(l->dsn, dsn, sizeof(l->dsn));
-	if (*dsn == '\0' && len >= 5 && len < sizeof(l->dsn) && text[1] == '.')
-		snprintf(l->dsn, sizeof(l->dsn), "%.*s", (int)len, text);	/* from an index row */
-	l->text = whole_text(m, dsn, text);
-	l->relay = message_strdup(m, relay);
-	l->when = clock_now();
+	rcpt_last_at(m, n, code, dsn, text, relay, clock_now());
 }
 
 uint32_t

@@ -52,13 +52,14 @@ struct rcpt {
 	uint32_t	 next;		/* in a parcel or job; UINT32_MAX: the last */
 	int64_t		 due;		/* clock_now() */
 	struct job	*job;		/* R_FLYING; or the job whose acknowledgement waits for the notice */
-	struct last	*last;		/* NULL: none yet */
+	const struct last *last;	/* NULL: none yet; several recipients may share one */
+	uint32_t	 row;		/* what its row in the index is from (ready.c); 0: none */
 };
 
 struct arena_chunk;
 struct message {
 	uint64_t	 id;
-	struct p_env	 env;			/* strings and rcpts in the arena */
+	struct p_env	 env;			/* strings in the arena, rcpts too while they are few */
 	struct loc	 loc;
 	uint64_t	 body_off, len;
 	struct rcpt	*rcpts;			/* beside env.rcpts */
@@ -66,6 +67,7 @@ struct message {
 	uint32_t	 delays;		/* recipients whose delay is to be told, or is being written of */
 	uint32_t	 cap;			/* room in env.rcpts */
 	const char	*message_id;
+	struct last	*latest;		/* the last one that was made */
 	int64_t		 since;			/* fresh: clock_now() */
 	int64_t		 owed_since;		/* R_OWED, DELAY_OWED: the first one */
 	bool		 row, fresh, owed, stuck, lost;
@@ -90,6 +92,8 @@ const char *message_strdup(struct message *, const char *);
 void	 rcpt_set(struct message *, uint32_t n, enum rstate);
 /* Notes what became of an attempt. */
 void	 rcpt_last(struct message *, uint32_t n, unsigned code, const char *dsn, const char *text, const char *relay);
+/* ... at that time; 0: nobody knows any more. */
+void	 rcpt_last_at(struct message *, uint32_t n, unsigned code, const char *dsn, const char *text, const char *relay, int64_t when);
 /* Recipients that are not final. */
 uint32_t message_live(const struct message *);
 /* Something is still to come of it without the clock. */

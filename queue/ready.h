@@ -1,7 +1,7 @@
 /*
  * ready: the messages that are in memory, by id; how they come in, get their index row, and go.
  *
- * Used by intake, load, sched, result, bounce, control. At most READY_MAX messages are kept; beyond that new mail goes to the
+ * Used by intake, load, sched, result, bounce, control. At most READY_MAX messages and READY_RCPTS recipients are kept; beyond that new mail goes to the
  * index at once and is loaded later (load.c).
  */
 #ifndef READY_H
@@ -11,11 +11,13 @@
 #include "message.h"
 
 #define READY_MAX	10000
+#define READY_RCPTS	500000		/* of all of them, but for one message more */
 #define READY_ROW_MS	10		/* what still lives after that gets its row */
 
 void	 ready_init(struct spool *, struct index *);
 struct message *ready_find(uint64_t id);
 unsigned ready_count(void);
+uint64_t ready_rcpts(void);		/* recipients of those in memory, whatever became of them */
 bool	 ready_full(void);
 /* A new, durable message (it had no row yet). */
 void	 ready_add_fresh(struct message *);
@@ -29,6 +31,9 @@ bool	 ready_settle(struct message *);
 void	 ready_mark(struct message *, uint32_t n, enum mark);
 /* Its row as it is now, before anything that comes later; -1: the index does not take it. */
 int	 ready_put_row(struct message *);
+/* Between these two the marks of that message are gathered, and written by the second, in as few writes as can be. */
+void	 ready_marks_begin(struct message *);
+void	 ready_marks_write(void);
 /* Every message in memory has its row afterwards (the fresh ones are few). */
 void	 ready_flush_rows(void);
 /* Notes in the index how far each segment need not be scanned again. By itself once a second, and at the end. */

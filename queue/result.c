@@ -175,8 +175,10 @@ result_take(struct message *m, struct job *j, const struct p_job_result *p)
 {
 	uint32_t i;
 
+	ready_marks_begin(m);
 	for (i = 0; i < p->results_n; i++)
 		take_one(m, j, p, &p->results[i]);
+	ready_marks_write();
 }
 
 void

@@ -99,6 +99,8 @@ void	 spool_live_set(struct spool *, uint32_t seg, uint64_t live);
 void	 spool_final(struct spool *, struct loc);	/* this record's marks are all final (and copies synced): one less */
 /* Overwrites one mark; durable with the next group commit, 1 s at most. -1/errno. */
 int	 spool_mark(struct spool *, struct loc, uint32_t rcpt, enum mark);
+/* The same for n recipients from that one on, in one write: what does not change is written as it is. */
+int	 spool_marks(struct spool *, struct loc, uint32_t first, const uint8_t *marks, uint32_t n);
 /* Reads a record back; buf holds env's strings and marks. -1/errno (EBADMSG: damaged, quarantined). */
 struct spool_env {
 	struct buf	 buf;

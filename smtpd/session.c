@@ -193,7 +193,7 @@ session_line(struct session *s, unsigned code, const char *dsn, bool last, const
 	io_write(s->io, line, len + 2);
 }
 
-/* What a reply does to the counts of its session. */
+/* What a reply does to the counts of its session. A program on this host may be told of many recipients that there are none. */
 static void
 account(struct session *s, unsigned code)
 {
@@ -201,7 +201,7 @@ account(struct session *s, unsigned code)
 		s->failed[s->verb]++;
 	else if (code < 300)
 		s->done[s->verb]++;
-	if (code >= 500 && ++s->errors >= child_conf()->limit[LIM_ERRORS] && s->state != ST_CLOSING && code != 521) {
+	if (code >= 500 && !s->socket && ++s->errors >= child_conf()->limit[LIM_ERRORS] && s->state != ST_CLOSING && code != 521) {
 		session_line(s, 421, "4.7.0", true, "Too many errors, closing");
 		session_log(s);
 		log_info("too many errors after %s from %s", cmd_name(s->verb), session_client(s));

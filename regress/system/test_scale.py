@@ -1,0 +1,61 @@
+"""Many recipients: one transaction of thousands, sendmail with more than one transaction takes, and those that are refused beside others."""
+import email
+import email.policy
+
+from lib import LOCAL, BASE, Postern, Sink, until
+
+RELAY = """action out relay via smtp://127.0.0.1:$sink
+match from any for any action out
+"""
+
+
+def arrived(sink):
+    with sink.lock:
+        return [r for m in sink.mails for r in m.rcpt_tos]
+
+
+def test_one_transaction():
+    rcpts = ["reader%d@d%d.test" % (i, i % 40) for i in range(5000)]
+    with Sink() as sink, Postern(RELAY, base=BASE + "limit recipients 5000\n", sink=sink.port) as p, p.smtp() as s:
+        s.cmd("EHLO client.test")
+        s.send("MAIL FROM:<news@src.test>\r\n" + "".join("RCPT TO:<%s>\r\n" % r for r in rcpts) + "RCPT TO:<one.more@d0.test>\r\n" +
+               "RCPT TO:<%s>\r\nDATA\r\n" % rcpts[0])
+        assert s.reply().startswith("250")
+        assert all(s.reply().startswith("250") for _ in rcpts)
+        assert s.reply().startswith("452 4.5.3")
+        assert s.reply().startswith("250"), "the same recipient again"
+        assert s.reply().startswith("354")
+        s.send("Subject: news\r\n\r\nhello\r\n.\r\n")
+        assert s.reply().startswith("250")
+        until(lambda: len(arrived(sink)) >= len(rcpts), 30)
+        p.wait_empty()
+        assert sorted(arrived(sink)) == sorted(rcpts)
+        assert all(len(m.rcpt_tos) <= 100 for m in sink.mails)
+
+
+def test_sendmail_many():
+    rcpts = ["reader%d@d%d.test" % (i, i % 30) for i in range(3000)]
+    text = "Bcc: " + ",\n ".join(rcpts + rcpts[:5]) + "\nSubject: news\n\nhello\n"
+    with Sink() as sink, Postern(RELAY, base=BASE + "listen on socket\n", sink=sink.port) as p:
+        assert p.sendmail("-t", "-i", "-f", "news@src.test", text=text.encode()) == (0, "", "")
+        until(lambda: len(arrived(sink)) >= len(rcpts), 30)
+        p.wait_empty()
+        assert sorted(arrived(sink)) == sorted(rcpts)
+        assert p.log().count(" (queue active)") == 3
+
+
+def test_sendmail_some_refused():
+    with Postern(LOCAL, base=BASE + "listen on socket\n") as p:
+        bad = ["x%d@elsewhere.test" % i for i in range(30)]
+        status, _, err = p.sendmail("-i", "-f", "me@example.test", *bad, "one@example.test", text=b"Subject: to many\n\nhi\n")
+        assert status == 0 and err.count("elsewhere.test>: 5") == 30, (status, err)
+        assert b"hi" in p.wait_mail("one")[0]
+        report = email.message_from_bytes(p.wait_mail("me")[0], policy=email.policy.default)
+        assert report.get_content_type() == "multipart/report" and report["Return-Path"] == "<>"
+        words, dsn, header = report.iter_parts()
+        assert all("<%s>: 5" % b in words.get_content() for b in bad)
+        groups = dsn.get_payload()
+        assert len(groups) == 31 and groups[1]["Final-Recipient"] == "rfc822; x0@elsewhere.test" and groups[1]["Action"] == "failed"
+        assert "Subject: to many" in header.as_string()
+        assert p.sendmail("-i", *bad, text=b"Subject: x\n\nhi\n")[0] == 77
+        assert p.sendmail("-i", "-f", "<>", bad[0], "one@example.test", text=b"Subject: x\n\nhi\n")[0] == 0
