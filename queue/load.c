@@ -78,9 +78,11 @@ take_row(struct message *m, const struct index_msg *row)
 		m->rcpts[from->n].attempts = from->attempts;
 		m->rcpts[from->n].notified = from->notified;
 		if (*text != '\0') {
-			rcpt_last(m, from->n, from->code, "", text, "");
+			rcpt_last(m, from->n, from->code, "", text, from->relay);
 			m->rcpts[from->n].last->when = 0;
 		}
+		if (strcmp(from->action, m->env.rcpts[from->n].action) != 0)	/* rerouted since */
+			m->env.rcpts[from->n].action = message_strdup(m, from->action);
 	}
 	m->message_id = message_strdup(m, row->message_id);
 }

@@ -75,13 +75,13 @@ ready_row(const struct message *m)
 	for (i = 0; i < m->env.rcpts_n; i++) {
 		const struct p_env_rcpt *e = &m->env.rcpts[i];
 		const struct rcpt *r = &m->rcpts[i];
-		const char *reply = r->last != NULL ? r->last->text : "";
+		const struct last none = { .text = "", .relay = "" }, *last = r->last != NULL ? r->last : &none;
 
 		if (r->state == R_FINAL)
 			continue;
 		row.rcpts[row.nrcpt++] = (struct index_rcpt){ .n = i, .addr = e->addr, .domain = addr_domain(e->addr),
 		    .action = e->action, .mark = r->state == R_HELD ? MARK_HELD : MARK_PENDING, .due = r->due,
-		    .attempts = r->attempts, .code = r->last != NULL ? r->last->code : 0, .reply = reply,
+		    .attempts = r->attempts, .code = last->code, .relay = last->relay, .reply = last->text,
 		    .notified = r->notified };
 	}
 	return row;
@@ -99,6 +99,15 @@ ready_put_row(struct message *m)
 		rd.norow--;
 	}
 	return rc;
+}
+
+void
+ready_put_again(uint64_t id)
+{
+	struct message *m = ready_find(id);
+
+	if (m != NULL && m->row)
+		ready_put_row(m);
 }
 
 static void

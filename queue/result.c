@@ -6,6 +6,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "act.h"
 #include "addr.h"
 #include "bounce.h"
 #include "child.h"
@@ -30,7 +31,7 @@ end_of(struct message *m, uint32_t n, enum mark fate)
 		stats.bounced++;
 	else
 		stats.sent++;
-	if (!m->removed && bounce_owes(m, n, fate)) {
+	if (r->later != ACT_REMOVE && bounce_owes(m, n, fate)) {
 		r->fate = (uint8_t)fate;
 		if (r->job != NULL)
 			r->job->owed++;
@@ -49,6 +50,16 @@ result_refused(struct message *m, uint32_t n, unsigned code, const char *dsn, co
 	log_as("qmgr", LOG_LV_INFO, "%s: to=<%s>, relay=none, dsn=%s, status=bounced (%s)", qid_text(m->id).s,
 	    m->env.rcpts[n].addr, dsn, text);
 	m->rcpts[n].job = NULL;
+	end_of(m, n, MARK_BOUNCED);
+}
+
+void
+result_expired(struct message *m, uint32_t n)
+{
+	log_as("qmgr", LOG_LV_INFO, "%s: from=<%s>, to=<%s>, status=expired, returned to sender", qid_text(m->id).s,
+	    m->env.sender, m->env.rcpts[n].addr);
+	stats.expired++;
+	m->rcpts[n].expired = true;
 	end_of(m, n, MARK_BOUNCED);
 }
 
@@ -104,11 +115,7 @@ deferred(struct message *m, uint32_t n)
 	r->tried = true;
 	stats.deferred++;
 	if (retry_expired(&p, m->env.arrival, now, r->tried)) {
-		log_as("qmgr", LOG_LV_INFO, "%s: from=<%s>, to=<%s>, status=expired, returned to sender", qid_text(m->id).s,
-		    m->env.sender, m->env.rcpts[n].addr);
-		stats.expired++;
-		r->expired = true;
-		end_of(m, n, MARK_BOUNCED);
+		result_expired(m, n);
 		return;
 	}
 	r->due = retry_due(&p, m->env.arrival, now, r->attempts, arc4random());
@@ -160,18 +167,6 @@ result_take(struct message *m, struct job *j, const struct p_job_result *p)
 
 	for (i = 0; i < p->results_n; i++)
 		take_one(m, j, p, &p->results[i]);
-}
-
-void
-result_remove_idle(struct message *m)
-{
-	uint32_t i;
-
-	for (i = 0; i < m->env.rcpts_n; i++)
-		if (m->rcpts[i].state == R_IDLE) {
-			stats.removed++;
-			ready_mark(m, i, MARK_REMOVED);
-		}
 }
 
 void

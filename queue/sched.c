@@ -6,6 +6,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "act.h"
 #include "addr.h"
 #include "child.h"
 #include "clock.h"
@@ -92,6 +93,12 @@ route_again(struct message *m, uint32_t n)
 	sc.asking = false;
 }
 
+void
+sched_reroute(struct message *m, uint32_t n)
+{
+	route_again(m, n);
+}
+
 static void
 enqueue(struct message *m, uint32_t n, int64_t now)
 {
@@ -116,8 +123,8 @@ sched_queue(struct message *m)
 	int64_t now = clock_now();
 	uint32_t i;
 
-	if (m->removed)
-		result_remove_idle(m);
+	if (m->later)
+		act_returned(m);
 	if (suspect_may_go(m))
 		for (i = 0; i < m->env.rcpts_n; i++)
 			if (m->rcpts[i].state == R_IDLE && m->rcpts[i].due <= now)
@@ -201,6 +208,12 @@ sched_run(void)
 }
 
 /* ---- switches ---- */
+
+void
+sched_wake_all(void)
+{
+	dest_wake_all();
+}
 
 void
 sched_pause(bool on)
