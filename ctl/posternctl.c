@@ -27,6 +27,7 @@ usage(void)
 	    "  queue show ID | cat ID [headers|body|envelope]\n"
 	    "  queue retry | hold | release | remove | bounce | expire | reroute  SELECTION [--dry-run]\n"
 	    "  pause | resume  delivery | listeners\n"
+	    "  suspend | resume  domain D               all deliveries to it; suspend alone lists them\n"
 	    "  reload | stop\n"
 	    "SELECTION: ID, all, or from=ADDRESS to=ADDRESS domain=D id=ID 'age>4h' 'age<1h' 'size>1M' 'size<1K' state=active|deferred|held\n"
 	    "reason~TEXT tag=NAME, all of which must hold\n");

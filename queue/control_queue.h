@@ -20,5 +20,8 @@ void	 verb_remove(struct client *, char **argv, int argc);
 void	 verb_bounce(struct client *, char **argv, int argc);
 void	 verb_expire(struct client *, char **argv, int argc);
 void	 verb_reroute(struct client *, char **argv, int argc);
+void	 verb_suspended(struct client *, char **argv, int argc);
+void	 verb_suspend(struct client *, char **argv, int argc);
+void	 verb_resume_domain(struct client *, char **argv, int argc);
 
 #endif

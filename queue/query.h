@@ -24,6 +24,7 @@ struct query {
 	uint64_t	 messages, recipients, last;
 	/* control_act.c */
 	enum act	 act;
+	bool		 resumed;		/* "resume domain": nothing to do is no failure */
 	struct idset_at	 at;
 	uint64_t	 done_messages, done_recipients, later;
 	/* control_count.c */

@@ -21,6 +21,7 @@
 #include "route.h"
 #include "sched.h"
 #include "suspect.h"
+#include "suspend.h"
 #include "xmalloc.h"
 
 #define LOCAL_WINDOW	100		/* jobs of a destination that is on this host */
@@ -111,7 +112,9 @@ enqueue(struct message *m, uint32_t n, int64_t now)
 			return;
 		d = dest_get(e->action, addr_domain(e->addr), now);
 	}
-	if (d->rest > now + REST_MS)
+	if (suspend_has(d->domain))
+		m->rcpts[n].due = now + SUSPEND_MS;
+	else if (d->rest > now + REST_MS)
 		m->rcpts[n].due = d->rest;
 	else
 		dest_add(d, m, n);
@@ -212,7 +215,20 @@ sched_run(void)
 void
 sched_wake_all(void)
 {
+	const char *domain;
+	size_t i;
+
 	dest_wake_all();
+	for (i = 0; (domain = suspend_nth(i)) != NULL; i++)
+		sched_suspend(domain, true);
+}
+
+/* What stands in line leaves it by and by, as for any destination that rests for long (evict). */
+void
+sched_suspend(const char *domain, bool on)
+{
+	dest_rest_domain(domain, on ? clock_now() + SUSPEND_MS : 0);
+	ev_wake();
 }
 
 void
@@ -238,6 +254,7 @@ void
 sched_init(struct spool *sp, struct index *ix)
 {
 	ev_timer_init(&sc.tick, tick, NULL);
+	suspend_init();
 	dest_init(policy, child_conf()->generation);
 	ready_init(sp, ix);
 	load_init(sp, ix);

@@ -111,3 +111,23 @@ def test_reroute():
         assert p.ctl("queue", "reroute", "domain=far.test")[0] == 0
         sink.wait(1)
         p.wait_empty()
+
+
+def test_suspend():
+    with Sink() as sink, Postern(DEAD, sink=sink.port) as p:
+        assert p.ctl("suspend", "domain", "far.test")[0] == 0 and p.ctl("suspend", "domain", "FAR.test")[0] == 1
+        assert p.ctl("suspend", "domain", "not a domain")[0] == 64 and p.ctl("suspend", "source")[0] == 64
+        assert p.ctl_json("suspend") == [{"suspended": "far.test"}]
+        put(p, "a@one.test", ["x@Far.test", "y@near.test"])
+        sink.wait(1)
+        until(lambda: count(p, "state=deferred") == (1, 1))
+        assert p.ctl("queue", "retry", "all")[0] == 0
+        assert p.stop() == 0
+        p.start()
+        put(p, "a@one.test", ["y@far.test"])
+        until(lambda: count(p, "state=deferred") == (2, 2))
+        assert len(sink.mails) == 1
+        assert p.ctl("resume", "domain", "far.test")[0] == 0 and p.ctl("resume", "domain", "far.test")[0] == 1
+        sink.wait(3)
+        p.wait_empty()
+        assert p.ctl_json("suspend") == [] and p.ctl("resume", "domain", "x.test")[0] == 1
