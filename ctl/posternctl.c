@@ -26,6 +26,8 @@ usage(void)
 	    "  queue summary [by domain|host|reason|age] [SELECTION]\n"
 	    "  queue show ID | cat ID [headers|body|envelope]\n"
 	    "  queue retry | hold | release | remove | bounce | expire | reroute  SELECTION [--dry-run]\n"
+	    "  why ID                                   its attempts, and what comes next\n"
+	    "  history id=ID from=ADDRESS to=ADDRESS domain=D message-id=ID   what became of mail\n"
 	    "  pause | resume  delivery | listeners\n"
 	    "  suspend | resume  domain D               all deliveries to it; suspend alone lists them\n"
 	    "  reload | stop\n"

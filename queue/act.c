@@ -11,6 +11,7 @@
 #include "clock.h"
 #include "dest.h"
 #include "ev.h"
+#include "history.h"
 #include "job.h"
 #include "ready.h"
 #include "result.h"
@@ -54,6 +55,7 @@ act_remove(struct message *m, uint32_t n)
 	struct job *j = m->rcpts[n].job;
 
 	stats.removed++;
+	history_add(m, n, HISTORY_REMOVED, 0, "", "removed by the administrator", "");
 	m->rcpts[n].job = NULL;
 	ready_mark(m, n, MARK_REMOVED);
 	job_owed_done(j);

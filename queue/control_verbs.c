@@ -10,6 +10,7 @@
 #include "child.h"
 #include "clock.h"
 #include "control.h"
+#include "control_history.h"
 #include "control_queue.h"
 #include "dest.h"
 #include "ev.h"
@@ -265,6 +266,8 @@ static const struct verb {
 	{ "queue",	"bounce",	1, ANY, MAY_ALL, verb_bounce },
 	{ "queue",	"expire",	1, ANY, MAY_ALL, verb_expire },
 	{ "queue",	"reroute",	1, ANY, MAY_ALL, verb_reroute },
+	{ "history",	NULL,		0, ANY, MAY_OWN, verb_history },
+	{ "why",	NULL,		1, 1, MAY_OWN,	verb_why },
 	{ "pause",	NULL,		1, 1, MAY_ALL,	verb_pause },
 	{ "suspend",	"domain",	1, 1, MAY_ALL,	verb_suspend },
 	{ "suspend",	NULL,		0, 0, MAY_READ,	verb_suspended },

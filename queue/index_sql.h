@@ -125,7 +125,7 @@ static const char index_schema[] =
 	S(LAST_DUE,	"SELECT due FROM rcpt WHERE mark = 112 ORDER BY due DESC LIMIT 1") \
 	S(RETRY_ONE,	"UPDATE rcpt SET due = 0 WHERE id = ? AND mark = 112") \
 	S(HISTORY_PUT,	"INSERT INTO history(at, results, block) VALUES(?, ?, ?)") \
-	S(HISTORY_OLD,	"SELECT seq, results FROM history WHERE at < ?1 OR ?2 ORDER BY seq LIMIT 1") \
+	S(HISTORY_OLD,	"SELECT seq, at, results FROM history ORDER BY seq LIMIT 1") \
 	S(HISTORY_DEL,	"DELETE FROM history WHERE seq = ?") \
 	S(HISTORY_SUM,	"SELECT total(results) FROM history") \
 	S(HISTORY_PAGE,	"SELECT seq, block FROM history WHERE seq > ? ORDER BY seq LIMIT 1") \

@@ -11,6 +11,7 @@
 #include "bounce.h"
 #include "child.h"
 #include "clock.h"
+#include "history.h"
 #include "log.h"
 #include "qid.h"
 #include "ready.h"
@@ -47,6 +48,7 @@ void
 result_refused(struct message *m, uint32_t n, unsigned code, const char *dsn, const char *text)
 {
 	rcpt_last(m, n, code, dsn, text, "");
+	history_add(m, n, HISTORY_BOUNCED, code, dsn, text, "");
 	log_as("qmgr", LOG_LV_INFO, "%s: to=<%s>, relay=none, dsn=%s, status=bounced (%s)", qid_text(m->id).s,
 	    m->env.rcpts[n].addr, dsn, text);
 	m->rcpts[n].job = NULL;
@@ -60,6 +62,7 @@ result_expired(struct message *m, uint32_t n)
 	    m->env.sender, m->env.rcpts[n].addr);
 	stats.expired++;
 	m->rcpts[n].expired = true;
+	history_add(m, n, HISTORY_EXPIRED, 0, "", "given up for its age, returned to the sender", "");
 	end_of(m, n, MARK_BOUNCED);
 }
 
@@ -152,6 +155,8 @@ take_one(struct message *m, struct job *j, const struct p_job_result *p, const s
 	m->rcpts[r->n].remote_dsn = r->remote_dsn != 0;
 	if (r->outcome != OUT_SENT || m->env.rcpts[r->n].notify & NOTIFY_SUCCESS)
 		rcpt_last(m, r->n, r->code, r->dsn, r->text, p->relay);
+	history_add(m, r->n, r->outcome == OUT_SENT ? HISTORY_SENT : r->outcome == OUT_BOUNCE ? HISTORY_BOUNCED : HISTORY_DEFERRED,
+	    r->code, r->dsn, r->text, p->relay);
 	if (r->outcome == OUT_SENT)
 		sent(m, r->n);
 	else if (r->outcome == OUT_BOUNCE)
@@ -188,6 +193,7 @@ result_discard(struct message *m, struct dest *d, uint32_t first)
 		    qid_text(m->id).s, m->env.rcpts[n].addr, (double)retry_age(m->env.arrival, clock_now()) / 1000, d->action);
 		m->rcpts[n].job = NULL;
 		rcpt_last(m, n, 250, "2.0.0", "discarded", "");
+		history_add(m, n, HISTORY_SENT, 0, "", "discarded", "");
 		sent(m, n);
 	}
 	dest_job_done(d);

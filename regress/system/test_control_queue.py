@@ -131,3 +131,37 @@ def test_suspend():
         sink.wait(3)
         p.wait_empty()
         assert p.ctl_json("suspend") == [] and p.ctl("resume", "domain", "x.test")[0] == 1
+
+
+def test_history_and_why():
+    with Sink() as sink, Postern(DEAD + "limit history 1h\n", sink=sink.port) as p:
+        with p.smtp() as s:
+            a = s.mail("a@one.test", ["x@far.test", "u@example.test"], b"Message-ID: <m1@x>\r\n\r\nhi\r\n").split()[-1]
+        sink.wait(1)
+        p.wait_empty()
+        rows = p.ctl_json("history", "id=" + a)
+        assert sorted(r["to"] for r in rows) == ["u@example.test", "x@far.test"] and {r["result"] for r in rows} == {"sent"}, rows
+        assert rows[0]["from"] == "a@one.test" and rows[0]["attempt"] == 1 and any(r["code"] == 250 for r in rows), rows
+        for words, n in ((["to=X@far.test"], 1), (["from=a@one.test"], 2), (["message-id=<m1@x>"], 2), (["message-id=m1@x"], 2),
+                         (["to=x@far.test", "message-id=no"], 0), (["domain=far.test", "id=" + a], 1)):
+            assert len(p.ctl_json("history", *words)) == n, words
+        assert p.ctl("history", "to=nobody@x.test")[0] == 1 and p.ctl("history", "odd=1")[0] == 64
+        status, out, _ = p.ctl("why", a)
+        assert status == 0 and "not in the queue any more" in out and "<x@far.test> by " in out, out
+        p.stop()
+        p.start()
+        assert len(p.ctl_json("history", a)) == 2
+        assert p.ctl("why", "0000000000000")[0] == 1 and p.ctl("why", "x!")[0] == 64
+
+
+def test_why_waiting():
+    with Postern(DEAD, sink=free_port()) as p:
+        a = put(p, "a@one.test", ["x@far.test"])
+        until(lambda: count(p, "state=deferred") == (1, 1))
+        status, out, _ = p.ctl("why", a)
+        assert status == 0 and "refused" in out and re.search(r"attempt 2 is in \d+[sm]; it goes back to the sender", out), out
+        rows = p.ctl_json("why", a)
+        assert rows[0]["result"] == "deferred" and rows[-1]["state"] == "deferred" and "attempt 2" in rows[-1]["next"], rows
+        assert p.ctl("queue", "hold", a)[0] == 0 and "queue release " + a in p.ctl("why", a)[1]
+        assert p.ctl("queue", "remove", a)[0] == 0
+        assert [r["result"] for r in p.ctl_json("history", a)] == ["deferred", "removed"]
