@@ -10,6 +10,7 @@
 #include "child.h"
 #include "clock.h"
 #include "control.h"
+#include "control_explain.h"
 #include "control_history.h"
 #include "control_queue.h"
 #include "dest.h"
@@ -266,6 +267,7 @@ static const struct verb {
 	{ "queue",	"bounce",	1, ANY, MAY_ALL, verb_bounce },
 	{ "queue",	"expire",	1, ANY, MAY_ALL, verb_expire },
 	{ "queue",	"reroute",	1, ANY, MAY_ALL, verb_reroute },
+	{ "explain",	NULL,		1, ANY, MAY_READ, verb_explain },
 	{ "history",	NULL,		0, ANY, MAY_OWN, verb_history },
 	{ "why",	NULL,		1, 1, MAY_OWN,	verb_why },
 	{ "pause",	NULL,		1, 1, MAY_ALL,	verb_pause },

@@ -165,3 +165,18 @@ def test_why_waiting():
         assert p.ctl("queue", "hold", a)[0] == 0 and "queue release " + a in p.ctl("why", a)[1]
         assert p.ctl("queue", "remove", a)[0] == 0
         assert [r["result"] for r in p.ctl_json("history", a)] == ["deferred", "removed"]
+
+
+def test_explain():
+    with Postern(DEAD, sink=free_port()) as p:
+        row = p.ctl_json("explain", "x@far.test")[0]
+        assert row["accepted"] and row["action"] == "out" and "smarthost 127.0.0.1" in row["goes"] and row["rule"] > 0, row
+        assert p.ctl_json("explain", "x@example.test")[0]["action"] == "local"
+        row = p.ctl_json("explain", "x@far.test", "client=192.0.2.9", "from=<>")[0]
+        assert not row["accepted"] and row["code"] == 550, row
+        status, out, _ = p.ctl("explain", "x@far.test")
+        assert status == 0 and "line %d of" % p.ctl_json("explain", "x@far.test")[0]["rule"] in out and "given up after 5d" in out, out
+        assert p.ctl("suspend", "domain", "far.test")[0] == 0
+        assert p.ctl_json("explain", "x@FAR.test")[0]["delivery"] == "suspended"
+        for words in (["no address"], ["x@far.test", "client=x"], ["x@far.test", "odd"], []):
+            assert p.ctl("explain", *words)[0] == 64, words
