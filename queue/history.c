@@ -120,6 +120,8 @@ history_run(bool end)
 {
 	if (hi.results > 0 && (end || hi.block.len >= BLOCK_BYTES || clock_now() - hi.since >= BLOCK_MS))
 		store();
+	if (end)
+		ev_timer_clear(&hi.timer);
 }
 
 static void
