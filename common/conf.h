@@ -31,7 +31,9 @@
 	X("command-timeout",		T_COMMAND,	TIME,	5 * 60 * 1000) \
 	X("data-timeout",		T_DATA,		TIME,	10 * 60 * 1000)	/* silence within a message */ \
 	X("data-rate",			DATA_RATE,	SIZE,	100)	/* least bytes a second, over a minute */ \
-	X("session-timeout",		T_SESSION,	TIME,	24 * 3600 * 1000)
+	X("session-timeout",		T_SESSION,	TIME,	24 * 3600 * 1000) \
+	X("history",			HISTORY,	TIME,	7 * 24 * 3600 * 1000) \
+	X("history-results",		HISTORY_RESULTS, COUNT,	1000000)
 
 #define CONF_LIMIT_ENUM(name, id, unit, dflt) LIM_##id,
 enum conf_limit { CONF_LIMITS(CONF_LIMIT_ENUM) LIM__MAX };

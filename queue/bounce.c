@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "act.h"
 #include "addr.h"
 #include "bounce.h"
 #include "child.h"
@@ -109,7 +110,7 @@ bounce_delay(struct message *m, uint32_t n)
 	uint8_t notify = m->env.rcpts[n].notify;
 	bool first = !m->owed;
 
-	if (r->notified || r->delay != DELAY_NONE || r->last == NULL || *m->env.sender == '\0' || m->removed)
+	if (r->notified || r->delay != DELAY_NONE || r->last == NULL || *m->env.sender == '\0' || r->later == ACT_REMOVE)
 		return false;
 	if (notify != NOTIFY_DEFAULT && ((notify & NOTIFY_DELAY) == 0 || (notify & NOTIFY_NEVER) != 0))
 		return false;

@@ -143,7 +143,20 @@ client_free(struct client *c)
 {
 	TAILQ_REMOVE(&ct.clients, c, link);
 	ct.n--;
+	if (c->drop != NULL)
+		c->drop(c->query);
 	free(c);
+}
+
+struct client *
+client_find(uint32_t number)
+{
+	struct client *c;
+
+	TAILQ_FOREACH(c, &ct.clients, link)
+		if (c->number == number)
+			return c;
+	return NULL;
 }
 
 /* The session ends when this turn's callbacks are over. */
@@ -399,10 +412,7 @@ on_RELOADED(struct edge *e, uint32_t id, struct p_text *p, int fd)
 
 	(void)e;
 	(void)fd;
-	TAILQ_FOREACH(c, &ct.clients, link)
-		if (c->waits && c->number == id)
-			break;
-	if (c == NULL)
+	if ((c = client_find(id)) == NULL || !c->waits)
 		return;
 	if (*s == '\0') {
 		say(c, c->json ? "{\"reloaded\": true}" : "configuration reloaded");

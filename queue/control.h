@@ -14,7 +14,7 @@
 #include "io.h"
 
 #define CONTROL_LINE	4096		/* most bytes of a client's line */
-#define CONTROL_WORDS	8
+#define CONTROL_WORDS	16
 #define CONTROL_CLIENTS	64
 #define CONTROL_SLICE	5		/* ms of a turn that queries may take */
 #define CONTROL_HIGH	(256 * 1024)	/* unsent answer at which a query waits */
@@ -33,7 +33,9 @@ struct client {
 	/* A query that goes on in the next turn; true: it is done. */
 	bool			(*step)(struct client *);
 	/* its state */
-	uint64_t		 after, id, at, count, bytes;
+	uint64_t		 id, at, count, bytes;
+	void			*query;		/* of its verb; freed by drop when the client goes */
+	void			(*drop)(void *);
 	bool			 classic;	/* mailq's listing */
 };
 
@@ -51,6 +53,7 @@ void	 say_buf(struct client *, struct buf *);	/* a line that is ready; empties i
 void	 say_raw(struct client *, const uint8_t *, size_t);	/* lines of a message */
 void	 client_done(struct client *, int code);
 int64_t	 client_sees(const struct client *);	/* the uid whose mail it may see; -1: all mail */
+struct client *client_find(uint32_t number);	/* NULL: it is gone */
 bool	 control_overrun(void);			/* this turn's slice is used up */
 void	 control_dispatch(struct client *, char *line);
 

@@ -1,5 +1,5 @@
 /*
- * control_queue: queue list, show, cat, retry, remove, and mailq.
+ * control_queue: queue list, show, cat, and mailq.
  *
  * Called by control_verbs. What may be long goes on in steps (a batch of rows, a piece of a message), so that a queue of a million
  * messages is listed without holding up the mail. A message that is in memory is shown as it is there, any other as its row.
@@ -11,16 +11,10 @@
 #include <time.h>
 #include "clock.h"
 #include "control_queue.h"
-#include "dest.h"
 #include "ev.h"
-#include "job.h"
-#include "load.h"
-#include "log.h"
 #include "qid.h"
-#include "ready.h"
-#include "sched.h"
+#include "query.h"
 #include "show.h"
-#include "stats.h"
 #include "xmalloc.h"
 
 #define BATCH	32
@@ -74,14 +68,29 @@ list_classic(struct client *c, const struct view *v)
 	say(c, "%s", "");
 }
 
+/* Of a message only the recipients that were asked for. */
 static void
-list_one(struct client *c, struct index_msg *row)
+keep_selected(const struct query *q, struct view *v)
+{
+	uint32_t i, n = 0;
+
+	for (i = 0; i < v->msg.nrcpt; i++)
+		if (query_shows(q, v, i)) {
+			v->msg.rcpts[n] = v->msg.rcpts[i];
+			v->active[n++] = v->active[i];
+		}
+	v->msg.nrcpt = n;
+}
+
+static void
+list_one(struct client *c, uint64_t id)
 {
 	struct buf b = BUF_INIT;
 	struct view v;
 
-	if (!view_get(&v, control_index(), row->id, row))
+	if (!view_get(&v, control_index(), id, NULL))
 		return;
+	keep_selected(c->query, &v);
 	if (v.msg.nrcpt > 0) {
 		if (c->classic)
 			list_classic(c, &v);
@@ -102,28 +111,43 @@ list_one(struct client *c, struct index_msg *row)
 static void
 list_end(struct client *c)
 {
+	const struct query *q = c->query;
+
 	if (!c->classic && c->count == 0 && !c->json)
-		say(c, "the queue is empty");
+		say(c, q->s.whole ? "the queue is empty" : "nothing in the queue is meant by this");
 	else if (c->classic && c->count == 0)
 		say(c, "Mail queue is empty");
 	else if (c->classic)
 		say(c, "-- %llu Kbytes in %llu Requests.", (unsigned long long)(c->bytes + 1023) / 1024, (unsigned long long)c->count);
 }
 
+struct found { uint64_t id[BATCH]; size_t n; struct query *q; };
+
+static void
+note_id(void *arg, const struct index_hit *h)
+{
+	struct found *f = arg;
+
+	if (f->q->messages > f->n)
+		f->id[f->n++] = h->id;
+}
+
+/* q->messages counts those of this page: each message is listed once. */
 static bool
 list_step(struct client *c)
 {
-	struct index_msg *rows[BATCH];
-	size_t n, i;
+	struct found f = { .q = c->query };
+	bool more;
+	size_t i;
 
 	do {
-		n = index_list(control_index(), c->after, client_sees(c), rows, BATCH);
-		for (i = 0; i < n; i++) {
-			c->after = rows[i]->id;
-			list_one(c, rows[i]);
-		}
-	} while (n == BATCH && !control_overrun() && io_pending(c->io) < CONTROL_HIGH);
-	if (n == BATCH)
+		f.n = 0;
+		f.q->messages = 0;
+		more = query_page(f.q, BATCH, note_id, &f);
+		for (i = 0; i < f.n; i++)
+			list_one(c, f.id[i]);
+	} while (more && !control_overrun() && io_pending(c->io) < CONTROL_HIGH);
+	if (more)
 		return false;
 	list_end(c);
 	return true;
@@ -132,11 +156,8 @@ list_step(struct client *c)
 void
 verb_list(struct client *c, char **argv, int argc)
 {
-	(void)argv;
-	(void)argc;
-	ready_flush_rows();
-	c->step = list_step;
-	ev_wake();
+	if (query_begin(c, argv, argc, WALK_NEED_KEY, false, false) != NULL)
+		c->step = list_step;
 }
 
 void
@@ -276,14 +297,51 @@ verb_show(struct client *c, char **argv, int argc)
 
 /* ---- cat ---- */
 
+enum { CAT_ALL, CAT_HEADERS, CAT_BODY, CAT_ENVELOPE };
+
+struct cat {
+	int		 part;
+	bool		 blank;			/* the header's end was seen */
+	size_t		 line;			/* bytes of the line that was begun */
+};
+
+/* Shows what belongs to the part. *over: nothing more does. */
+static void
+cat_piece(struct client *c, int part, uint8_t *p, size_t n, bool *over)
+{
+	struct cat *k = c->query;
+	size_t begin = 0, i;
+
+	*over = false;
+	for (i = 0; i < n && !k->blank; i++) {
+		k->blank = p[i] == '\n' && k->line == 0;
+		k->line = p[i] == '\n' ? 0 : k->line + (p[i] != '\r');
+		if (k->blank)
+			begin = i + 1;
+	}
+	if (part == CAT_HEADERS && k->blank) {
+		*over = true;
+		n = begin;
+	}
+	if (part == CAT_BODY && !k->blank)
+		return;
+	if (part == CAT_BODY) {
+		p += begin;
+		n -= begin;
+	}
+	say_raw(c, p, n);
+}
+
 /* Looks each time whether it is still there: a segment that nobody needs is used again. */
 static bool
 cat_step(struct client *c)
 {
 	static uint8_t piece[PIECE];
+	struct cat *k = c->query;
 	struct spool_env se;
 	struct view v;
 	ssize_t n = -1;
+	bool over = false;
 
 	if (!view_get(&v, control_index(), c->id, NULL)) {
 		complain(c, "the message left the queue");
@@ -297,9 +355,9 @@ cat_step(struct client *c)
 		spool_env_free(&se);
 	}
 	if (n > 0)
-		say_raw(c, piece, (size_t)n);
+		cat_piece(c, k->part, piece, (size_t)n, &over);
 	c->at += n > 0 ? (uint64_t)n : 0;
-	if (n <= 0 || c->at >= v.msg.size) {
+	if (n <= 0 || over || c->at >= v.msg.size) {
 		if (c->count > 0)
 			io_write(c->io, "\n", 1);
 		client_done(c, n < 0 ? 1 : 0);
@@ -308,151 +366,41 @@ cat_step(struct client *c)
 	return c->closing;
 }
 
+static int
+cat_part(const char *word)
+{
+	static const char *const parts[] = { [CAT_HEADERS] = "headers", [CAT_BODY] = "body", [CAT_ENVELOPE] = "envelope" };
+	int i;
+
+	for (i = CAT_HEADERS; i <= CAT_ENVELOPE; i++)
+		if (strcmp(word, parts[i]) == 0)
+			return i;
+	return -1;
+}
+
 void
 verb_cat(struct client *c, char **argv, int argc)
 {
+	int part = argc > 1 ? cat_part(argv[1]) : CAT_ALL;
+	struct cat *k;
 	struct view v;
 
-	(void)argc;
+	if (part == -1) {
+		complain(c, "cat ID headers, body or envelope");
+		client_done(c, 64);
+		return;
+	}
+	if (part == CAT_ENVELOPE) {
+		verb_show(c, argv, 1);
+		return;
+	}
 	if (!may_see(c, argv[0], &v))
 		return;
 	c->id = v.msg.id;
 	view_free(&v);
+	c->query = k = xcalloc(1, sizeof(*k));
+	c->drop = free;
+	k->part = part;
 	c->step = cat_step;
 	ev_wake();
-}
-
-/* ---- retry ---- */
-
-static void
-retry_message(struct message *m, bool held_too)
-{
-	uint32_t i;
-
-	for (i = 0; i < m->env.rcpts_n; i++) {
-		if (m->rcpts[i].state == R_HELD && held_too)
-			ready_mark(m, i, MARK_PENDING);
-		if (m->rcpts[i].state == R_IDLE)
-			m->rcpts[i].due = clock_now();
-	}
-	sched_queue(m);
-}
-
-static void
-retry_in_memory(struct message *m, void *arg)
-{
-	(void)arg;
-	retry_message(m, false);
-}
-
-static void
-report_count(struct client *c, uint64_t n, const char *done)
-{
-	if (c->json)
-		say(c, "{\"messages\": %llu}", (unsigned long long)n);
-	else
-		say(c, "%llu messages %s", (unsigned long long)n, done);
-	client_done(c, n > 0 ? 0 : 1);
-}
-
-void
-verb_retry(struct client *c, char **argv, int argc)
-{
-	struct message *m;
-	uint64_t id = 0, n;
-
-	(void)argc;
-	dest_wake_all();
-	if (strcmp(argv[0], "all") == 0) {
-		ready_flush_rows();
-		n = index_retry(control_index(), 0);
-		ready_each(retry_in_memory, NULL);
-		load_all_again();
-		log_info("all messages are tried again, by uid %u", c->uid);
-		report_count(c, n, "are tried again");
-		return;
-	}
-	if (!qid_parse(argv[0], &id) || (m = load_message(id)) == NULL) {
-		no_such(c, argv[0]);
-		return;
-	}
-	retry_message(m, true);
-	log_info("%s: tried again, by uid %u", qid_text(id).s, c->uid);
-	report_count(c, 1, "is tried again");
-}
-
-/* ---- remove ---- */
-
-static void
-remove_rcpt(struct message *m, uint32_t n)
-{
-	struct job *j = m->rcpts[n].job;
-
-	if (m->rcpts[n].state == R_FINAL || m->rcpts[n].state == R_FLYING || m->rcpts[n].state == R_ROUTING ||
-	    m->rcpts[n].state == R_NOTICE)
-		return;
-	stats.removed++;
-	m->rcpts[n].job = NULL;
-	ready_mark(m, n, MARK_REMOVED);
-	job_owed_done(j);
-}
-
-/* -> true if it is gone at once; else a delivery is under way, and what it does not deliver is removed then. */
-static bool
-remove_message(struct message *m, uid_t by)
-{
-	uint32_t i;
-
-	log_info("%s: removed from the queue by uid %u", qid_text(m->id).s, by);
-	dest_drop(m, clock_now());
-	m->removed = true;
-	for (i = 0; i < m->env.rcpts_n; i++)
-		remove_rcpt(m, i);
-	return ready_settle(m);
-}
-
-static bool
-remove_step(struct client *c)
-{
-	struct index_msg *rows[BATCH];
-	struct message *m;
-	size_t n, i;
-
-	do {
-		n = index_list(control_index(), c->after, -1, rows, BATCH);
-		for (i = 0; i < n; i++) {
-			c->after = rows[i]->id;
-			if ((m = load_message(c->after)) != NULL) {
-				remove_message(m, c->uid);
-				c->count++;
-			}
-			index_msg_free(rows[i]);
-		}
-	} while (n == BATCH && !control_overrun());
-	if (n == BATCH)
-		return false;
-	report_count(c, c->count, "removed");
-	return true;
-}
-
-void
-verb_remove(struct client *c, char **argv, int argc)
-{
-	struct message *m;
-	uint64_t id;
-
-	(void)argc;
-	if (strcmp(argv[0], "all") == 0) {
-		ready_flush_rows();
-		c->step = remove_step;
-		ev_wake();
-		return;
-	}
-	if (!qid_parse(argv[0], &id) || (m = load_message(id)) == NULL) {
-		no_such(c, argv[0]);
-		return;
-	}
-	if (!remove_message(m, c->uid) && !c->json)
-		say(c, "%s: a delivery is under way; what it does not deliver is removed when it returns", qid_text(id).s);
-	report_count(c, 1, "removed");
 }

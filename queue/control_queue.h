@@ -1,14 +1,27 @@
-/* control_queue: the verbs about queued messages. Used by the table in control_verbs.c; each answers or leaves a step. */
+/* The verbs about queued messages. Used by the table in control_verbs.c; each answers or leaves a step. */
 #ifndef CONTROL_QUEUE_H
 #define CONTROL_QUEUE_H
 
 #include "control.h"
 
+/* control_queue.c */
 void	 verb_list(struct client *, char **argv, int argc);
 void	 verb_mailq(struct client *, char **argv, int argc);
 void	 verb_show(struct client *, char **argv, int argc);
 void	 verb_cat(struct client *, char **argv, int argc);
+/* control_count.c */
+void	 verb_count(struct client *, char **argv, int argc);
+void	 verb_summary(struct client *, char **argv, int argc);
+/* control_act.c */
 void	 verb_retry(struct client *, char **argv, int argc);
+void	 verb_hold(struct client *, char **argv, int argc);
+void	 verb_release(struct client *, char **argv, int argc);
 void	 verb_remove(struct client *, char **argv, int argc);
+void	 verb_bounce(struct client *, char **argv, int argc);
+void	 verb_expire(struct client *, char **argv, int argc);
+void	 verb_reroute(struct client *, char **argv, int argc);
+void	 verb_suspended(struct client *, char **argv, int argc);
+void	 verb_suspend(struct client *, char **argv, int argc);
+void	 verb_resume_domain(struct client *, char **argv, int argc);
 
 #endif

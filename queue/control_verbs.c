@@ -10,6 +10,8 @@
 #include "child.h"
 #include "clock.h"
 #include "control.h"
+#include "control_explain.h"
+#include "control_history.h"
 #include "control_queue.h"
 #include "dest.h"
 #include "ev.h"
@@ -175,21 +177,6 @@ verb_stats(struct client *c, char **argv, int argc)
 	client_done(c, 0);
 }
 
-static void
-verb_count(struct client *c, char **argv, int argc)
-{
-	struct index_count n = totals();
-	const struct number v[] = {
-		{ "messages", "messages", n.messages }, { "recipients", "recipients", n.recipients },
-		{ "deferred", "recipients deferred", n.deferred }, { "held", "recipients held", n.held }, { "bytes", "bytes", n.bytes },
-	};
-
-	(void)argv;
-	(void)argc;
-	say_numbers(c, v, sizeof(v) / sizeof(v[0]));
-	client_done(c, 0);
-}
-
 /* ---- switches ---- */
 
 static void
@@ -257,25 +244,39 @@ verb_stop(struct client *c, char **argv, int argc)
 
 /* ---- the table ---- */
 
+#define ANY	CONTROL_WORDS
+
 static const struct verb {
 	const char	*name, *sub;		/* sub: the second word, NULL: none */
-	int		 args;
+	int		 args, most;		/* words behind it, at least and at most */
 	enum rights	 least;
 	void		(*run)(struct client *, char **argv, int argc);
 } verbs[] = {
-	{ "status",	NULL,		0, MAY_OWN,	verb_status },
-	{ "stats",	NULL,		0, MAY_READ,	verb_stats },
-	{ "mailq",	NULL,		0, MAY_OWN,	verb_mailq },
-	{ "queue",	"list",		0, MAY_OWN,	verb_list },
-	{ "queue",	"count",	0, MAY_OWN,	verb_count },
-	{ "queue",	"show",		1, MAY_OWN,	verb_show },
-	{ "queue",	"cat",		1, MAY_OWN,	verb_cat },
-	{ "queue",	"retry",	1, MAY_ALL,	verb_retry },
-	{ "queue",	"remove",	1, MAY_ALL,	verb_remove },
-	{ "pause",	NULL,		1, MAY_ALL,	verb_pause },
-	{ "resume",	NULL,		1, MAY_ALL,	verb_resume },
-	{ "reload",	NULL,		0, MAY_ALL,	verb_reload },
-	{ "stop",	NULL,		0, MAY_ALL,	verb_stop },
+	{ "status",	NULL,		0, 0, MAY_OWN,	verb_status },
+	{ "stats",	NULL,		0, 0, MAY_READ,	verb_stats },
+	{ "mailq",	NULL,		0, 0, MAY_OWN,	verb_mailq },
+	{ "queue",	"list",		0, ANY, MAY_OWN, verb_list },
+	{ "queue",	"count",	0, ANY, MAY_OWN, verb_count },
+	{ "queue",	"summary",	0, ANY, MAY_OWN, verb_summary },
+	{ "queue",	"show",		1, 1, MAY_OWN, verb_show },
+	{ "queue",	"cat",		1, 2, MAY_OWN,	verb_cat },
+	{ "queue",	"retry",	1, ANY, MAY_ALL, verb_retry },
+	{ "queue",	"hold",		1, ANY, MAY_ALL, verb_hold },
+	{ "queue",	"release",	1, ANY, MAY_ALL, verb_release },
+	{ "queue",	"remove",	1, ANY, MAY_ALL, verb_remove },
+	{ "queue",	"bounce",	1, ANY, MAY_ALL, verb_bounce },
+	{ "queue",	"expire",	1, ANY, MAY_ALL, verb_expire },
+	{ "queue",	"reroute",	1, ANY, MAY_ALL, verb_reroute },
+	{ "explain",	NULL,		1, ANY, MAY_READ, verb_explain },
+	{ "history",	NULL,		0, ANY, MAY_OWN, verb_history },
+	{ "why",	NULL,		1, 1, MAY_OWN,	verb_why },
+	{ "pause",	NULL,		1, 1, MAY_ALL,	verb_pause },
+	{ "suspend",	"domain",	1, 1, MAY_ALL,	verb_suspend },
+	{ "suspend",	NULL,		0, 0, MAY_READ,	verb_suspended },
+	{ "resume",	"domain",	1, 1, MAY_ALL,	verb_resume_domain },
+	{ "resume",	NULL,		1, 1, MAY_ALL,	verb_resume },
+	{ "reload",	NULL,		0, 0, MAY_ALL,	verb_reload },
+	{ "stop",	NULL,		0, 0, MAY_ALL,	verb_stop },
 };
 
 static const struct verb *
@@ -296,7 +297,7 @@ run_verb(struct client *c, char **words, int n)
 	const struct verb *v = find_verb(words, n);
 	int used = v != NULL && v->sub != NULL ? 2 : 1;
 
-	if (v == NULL || n - used != v->args) {
+	if (v == NULL || n - used < v->args || n - used > v->most) {
 		complain(c, v == NULL ? "no such command: %s%s%s" : "wrong number of arguments: %s%s%s", words[0], n > 1 ? " " : "",
 		    n > 1 ? words[1] : "");
 		client_done(c, 64);

@@ -321,6 +321,26 @@ dest_rest(struct dest *d, int64_t until)
 }
 
 void
+dest_rest_domain(const char *domain, int64_t until)
+{
+	struct dest *d;
+	size_t i;
+
+	for (i = 0; i < BUCKETS; i++)
+		for (d = ds.bucket[i]; d != NULL; d = d->hash_next) {
+			if (!same_domain(d->domain, domain))
+				continue;
+			if (until != 0) {
+				dest_rest(d, until);
+				continue;
+			}
+			d->rest = 0;
+			if (d->where == DEST_RESTING)
+				place(d);
+		}
+}
+
+void
 dest_wake(int64_t now)
 {
 	struct dest *d, *next;

@@ -70,6 +70,7 @@ void	 dest_job_done(struct dest *);
 void	 dest_pace(struct dest *, int64_t now);	/* one of its jobs ended */
 /* Nothing is sent to it before that time. */
 void	 dest_rest(struct dest *, int64_t until);
+void	 dest_rest_domain(const char *domain, int64_t until);	/* every destination of that domain; 0: its rest is over */
 void	 dest_wake(int64_t now);		/* those whose rest is over stand in the round again */
 void	 dest_wake_all(void);			/* every rest is over */
 int64_t	 dest_wake_at(void);			/* the soonest end of a rest with work waiting; INT64_MAX: none */

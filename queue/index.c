@@ -71,12 +71,13 @@ fail(struct index *ix, const char *what)
 	return -1;
 }
 
-/* ---- statements: i = int64_t, t = text, r = 16 random bytes ---- */
+/* ---- statements: i = int64_t, t = text, r = 16 random bytes, b = bytes and their number ---- */
 
 static sqlite3_stmt *
 bind_v(struct index *ix, enum st which, const char *types, va_list ap)
 {
 	sqlite3_stmt *st = ix->st[which];
+	const void *bytes;
 	const char *text;
 	int i, rc = SQLITE_OK;
 
@@ -91,6 +92,10 @@ bind_v(struct index *ix, enum st which, const char *types, va_list ap)
 			break;
 		case 'r':
 			rc = sqlite3_bind_blob(st, i, va_arg(ap, const uint8_t *), 16, SQLITE_STATIC);
+			break;
+		case 'b':
+			bytes = va_arg(ap, const void *);
+			rc = sqlite3_bind_blob64(st, i, bytes, va_arg(ap, uint64_t), SQLITE_STATIC);
 			break;
 		}
 	if (rc == SQLITE_OK)
@@ -157,6 +162,14 @@ index_text(sqlite3_stmt *st, int i)
 	const char *s = (const char *)sqlite3_column_text(st, i);
 
 	return s != NULL ? s : "";
+}
+
+struct blob
+index_blob(sqlite3_stmt *st, int i)
+{
+	const void *p = sqlite3_column_blob(st, i);
+
+	return (struct blob){ p, p != NULL ? (size_t)sqlite3_column_bytes(st, i) : 0 };
 }
 
 int64_t

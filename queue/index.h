@@ -36,6 +36,7 @@ struct index_rcpt {
 	int64_t		 due;			/* wall ms; 0: now */
 	uint32_t	 attempts;
 	unsigned	 code;			/* last reply; 0: none yet */
+	const char	*relay;			/* who gave it: "host[address]:port"; NULL or "" if nobody */
 	const char	*reply;			/* "4.4.1 connection refused ..."; "" if none */
 	bool		 notified;		/* a delay notice went out */
 };

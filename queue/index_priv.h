@@ -32,7 +32,7 @@ struct index {
 };
 
 int	 index_begin(struct index *);		/* a transaction, if none is open */
-/* types: one letter a value: i = int64_t, t = text, r = 16 random bytes. Values are borrowed until the statement ended. */
+/* types: one letter a value: i = int64_t, t = text, r = 16 random bytes, b = bytes, uint64_t. Values are borrowed until the statement ended. */
 struct sqlite3_stmt *index_ask(struct index *, enum st, const char *types, ...);	/* NULL: broken */
 bool	 index_row(struct index *, struct sqlite3_stmt *);	/* the next row; the statement is over when there is none */
 void	 index_end(struct sqlite3_stmt *);			/* over before that */
@@ -40,5 +40,6 @@ int	 index_run(struct index *, enum st, const char *types, ...);	/* one without 
 int	 index_changes(struct index *);
 int64_t	 index_int(struct sqlite3_stmt *, int column);
 const char *index_text(struct sqlite3_stmt *, int column);
+struct blob index_blob(struct sqlite3_stmt *, int column);
 
 #endif

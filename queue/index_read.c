@@ -56,8 +56,9 @@ read_rcpt(struct whole *w, struct sqlite3_stmt *st, struct index_rcpt *r)
 	r->due = index_int(st, 5);
 	r->attempts = (uint32_t)index_int(st, 6);
 	r->code = (unsigned)index_int(st, 7);
-	r->reply = keep_text(&w->text, index_text(st, 8));
-	r->notified = index_int(st, 9) != 0;
+	r->relay = keep_text(&w->text, index_text(st, 8));
+	r->reply = keep_text(&w->text, index_text(st, 9));
+	r->notified = index_int(st, 10) != 0;
 }
 
 static struct index_msg *
@@ -81,6 +82,7 @@ read_rcpts(struct index *ix, struct whole *w)
 		settle(w, &m->rcpts[i].addr);
 		settle(w, &m->rcpts[i].domain);
 		settle(w, &m->rcpts[i].action);
+		settle(w, &m->rcpts[i].relay);
 		settle(w, &m->rcpts[i].reply);
 	}
 	return m;

@@ -80,7 +80,7 @@ index_rcpt_final(struct index *ix, uint64_t id, uint32_t n)
 	if (!index_row(ix, st = index_ask(ix, ST_RCPT_ANY, "i", (int64_t)id)))
 		return ix->broken ? -1 : delete_msg(ix, id);
 	index_end(st);
-	return 0;
+	return index_run(ix, ST_MSG_LESS, "i", (int64_t)id);
 }
 
 /* ---- segments ---- */
@@ -193,16 +193,16 @@ index_prune(struct index *ix, const uint32_t *have, size_t n)
 static int
 put_msg(struct index *ix, const struct index_msg *m)
 {
-	return index_run(ix, ST_MSG_PUT, "iiiitttii", (int64_t)m->id, (int64_t)m->loc.seg, (int64_t)m->loc.off, m->arrival, m->sender,
-	    m->tag, m->message_id, (int64_t)m->size, m->uid);
+	return index_run(ix, ST_MSG_PUT, "iiiitttiii", (int64_t)m->id, (int64_t)m->loc.seg, (int64_t)m->loc.off, m->arrival, m->sender,
+	    m->tag, m->message_id, (int64_t)m->size, m->uid, (int64_t)m->nrcpt);
 }
 
 static int
 put_rcpt(struct index *ix, uint64_t id, const struct index_rcpt *r)
 {
 	count_rcpt(ix, r->mark, r->attempts, 1);
-	return index_run(ix, ST_RCPT_PUT, "iitttiiiiti", (int64_t)id, (int64_t)r->n, r->addr, r->domain, r->action, (int64_t)r->mark,
-	    r->due, (int64_t)r->attempts, (int64_t)r->code, r->reply, (int64_t)r->notified);
+	return index_run(ix, ST_RCPT_PUT, "iitttiiiitti", (int64_t)id, (int64_t)r->n, r->addr, r->domain, r->action, (int64_t)r->mark,
+	    r->due, (int64_t)r->attempts, (int64_t)r->code, r->relay, r->reply, (int64_t)r->notified);
 }
 
 int
@@ -249,6 +249,6 @@ index_rcpt(struct index *ix, uint64_t id, const struct index_rcpt *r)
 	count_rcpt(ix, index_int(st, 0), index_int(st, 1), -1);
 	index_end(st);
 	count_rcpt(ix, r->mark, r->attempts, 1);
-	return index_run(ix, ST_RCPT_SET, "iiiiiiti", (int64_t)id, (int64_t)r->n, (int64_t)r->mark, r->due, (int64_t)r->attempts,
-	    (int64_t)r->code, r->reply, (int64_t)r->notified);
+	return index_run(ix, ST_RCPT_SET, "iiiiiittit", (int64_t)id, (int64_t)r->n, (int64_t)r->mark, r->due, (int64_t)r->attempts,
+	    (int64_t)r->code, r->relay, r->reply, (int64_t)r->notified, r->action);
 }

@@ -79,7 +79,9 @@ take_row(struct message *m, const struct index_msg *row)
 		m->rcpts[from->n].notified = from->notified;
 		m->rcpts[from->n].row = 1;
 		if (*text != '\0')
-			rcpt_last_at(m, from->n, from->code, "", text, "", 0);
+			rcpt_last_at(m, from->n, from->code, "", text, from->relay, 0);
+		if (strcmp(from->action, m->env.rcpts[from->n].action) != 0)	/* rerouted since */
+			m->env.rcpts[from->n].action = message_strdup(m, from->action);
 	}
 	m->message_id = message_strdup(m, row->message_id);
 }

@@ -9,6 +9,7 @@
 #include "child.h"
 #include "control.h"
 #include "ev.h"
+#include "history.h"
 #include "id.h"
 #include "intake.h"
 #include "job.h"
@@ -39,6 +40,7 @@ open_all(void)
 		return;
 	recovery_open(&spool, &index_);
 	id_open();
+	history_init(index_);
 	sched_init(spool, index_);
 	job_init(spool);
 	bounce_init(spool);
@@ -146,6 +148,7 @@ main(int argc, char **argv)
 		control_run();
 		spool_compact(spool, &movers);
 		spool_reclaim(spool);
+		history_run(false);
 		index_turn(index_, false);
 		check_index();
 	}
@@ -153,6 +156,7 @@ main(int argc, char **argv)
 	if (spool != NULL) {
 		ready_progress();
 		spool_close(spool);
+		history_run(true);
 		index_turn(index_, true);
 		index_close(index_);
 	}

@@ -29,7 +29,7 @@ struct last {			/* what became of the last attempt */
 	unsigned	 code;			/* 0: none */
 	char		 dsn[12];
 	const char	*text, *relay;		/* text begins with the enhanced code, if there is one */
-	int64_t		 when;			/* 0: before it was loaded from the index, which has neither it nor the relay */
+	int64_t		 when;			/* 0: before it was loaded from the index, which does not have it */
 };
 
 enum delay {			/* a notice of the delay, beside the state */
@@ -48,6 +48,7 @@ struct rcpt {
 	bool		 remote_dsn;	/* the host that took it tells the sender itself */
 	bool		 notified;	/* its sender was told of the delay */
 	uint8_t		 delay;		/* enum delay */
+	uint8_t		 later;		/* act.c: what becomes of it when its delivery returns without success; 0: the usual */
 	uint32_t	 attempts;
 	uint32_t	 next;		/* in a parcel or job; UINT32_MAX: the last */
 	int64_t		 due;		/* clock_now() */
@@ -71,7 +72,7 @@ struct message {
 	int64_t		 since;			/* fresh: clock_now() */
 	int64_t		 owed_since;		/* R_OWED, DELAY_OWED: the first one */
 	bool		 row, fresh, owed, stuck, lost;
-	bool		 removed;		/* by the administrator: what returns from a job is not tried again */
+	bool		 later;			/* some recipient's later is set */
 	uint8_t		 suspect, kills;	/* suspect.c */
 	bool		 trial;
 	LIST_HEAD(, parcel) parcels;		/* dest.c */

@@ -96,10 +96,11 @@ rcpt_row(const struct message *m, uint32_t n)
 {
 	const struct p_env_rcpt *e = &m->env.rcpts[n];
 	const struct rcpt *r = &m->rcpts[n];
+	const struct last none = { .text = "", .relay = "" }, *last = r->last != NULL ? r->last : &none;
 
 	return (struct index_rcpt){ .n = n, .addr = e->addr, .domain = addr_domain(e->addr), .action = e->action,
 	    .mark = r->state == R_HELD ? MARK_HELD : MARK_PENDING, .due = r->due, .attempts = r->attempts,
-	    .code = r->last != NULL ? r->last->code : 0, .reply = r->last != NULL ? r->last->text : "", .notified = r->notified };
+	    .code = last->code, .relay = last->relay, .reply = last->text, .notified = r->notified };
 }
 
 struct index_msg
@@ -163,6 +164,15 @@ ready_put_row(struct message *m)
 	for (i = 0; i < m->env.rcpts_n && rc == 0; i++)
 		rc = put_one(m, i);
 	return rc == 1 ? put_all(m) : rc;
+}
+
+void
+ready_put_again(uint64_t id)
+{
+	struct message *m = ready_find(id);
+
+	if (m != NULL && m->row)
+		ready_put_row(m);
 }
 
 static void

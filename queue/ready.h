@@ -36,6 +36,8 @@ void	 ready_marks_begin(struct message *);
 void	 ready_marks_write(void);
 /* Every message in memory has its row afterwards (the fresh ones are few). */
 void	 ready_flush_rows(void);
+/* If it is in memory: what an administrator changed is in its row too, so that selections see it. */
+void	 ready_put_again(uint64_t id);
 /* Notes in the index how far each segment need not be scanned again. By itself once a second, and at the end. */
 void	 ready_progress(void);
 /* Visits every message in memory; cb may settle the one it is given, and no other. */

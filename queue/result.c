@@ -6,11 +6,13 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "act.h"
 #include "addr.h"
 #include "bounce.h"
 #include "child.h"
 #include "clock.h"
 #include "greylist.h"
+#include "history.h"
 #include "log.h"
 #include "qid.h"
 #include "ready.h"
@@ -32,7 +34,7 @@ end_of(struct message *m, uint32_t n, enum mark fate)
 		stats.bounced++;
 	else
 		stats.sent++;
-	if (!m->removed && bounce_owes(m, n, fate)) {
+	if (r->later != ACT_REMOVE && bounce_owes(m, n, fate)) {
 		r->fate = (uint8_t)fate;
 		if (r->job != NULL)
 			r->job->owed++;
@@ -48,9 +50,21 @@ void
 result_refused(struct message *m, uint32_t n, unsigned code, const char *dsn, const char *text)
 {
 	rcpt_last(m, n, code, dsn, text, "");
+	history_add(m, n, HISTORY_BOUNCED, code, dsn, text, "");
 	log_as("qmgr", LOG_LV_INFO, "%s: to=<%s>, relay=none, dsn=%s, status=bounced (%s)", qid_text(m->id).s,
 	    m->env.rcpts[n].addr, dsn, text);
 	m->rcpts[n].job = NULL;
+	end_of(m, n, MARK_BOUNCED);
+}
+
+void
+result_expired(struct message *m, uint32_t n)
+{
+	log_as("qmgr", LOG_LV_INFO, "%s: from=<%s>, to=<%s>, status=expired, returned to sender", qid_text(m->id).s,
+	    m->env.sender, m->env.rcpts[n].addr);
+	stats.expired++;
+	m->rcpts[n].expired = true;
+	history_add(m, n, HISTORY_EXPIRED, 0, "", "given up for its age, returned to the sender", "");
 	end_of(m, n, MARK_BOUNCED);
 }
 
@@ -121,11 +135,7 @@ deferred(struct message *m, uint32_t n)
 	r->tried = true;
 	stats.deferred++;
 	if (retry_expired(&p, m->env.arrival, now, r->tried)) {
-		log_as("qmgr", LOG_LV_INFO, "%s: from=<%s>, to=<%s>, status=expired, returned to sender", qid_text(m->id).s,
-		    m->env.sender, m->env.rcpts[n].addr);
-		stats.expired++;
-		r->expired = true;
-		end_of(m, n, MARK_BOUNCED);
+		result_expired(m, n);
 		return;
 	}
 	r->due = greylist_due(r, now, retry_due(&p, m->env.arrival, now, r->attempts, arc4random()));
@@ -162,6 +172,8 @@ take_one(struct message *m, struct job *j, const struct p_job_result *p, const s
 	m->rcpts[r->n].remote_dsn = r->remote_dsn != 0;
 	if (r->outcome != OUT_SENT || m->env.rcpts[r->n].notify & NOTIFY_SUCCESS)
 		rcpt_last(m, r->n, r->code, r->dsn, r->text, p->relay);
+	history_add(m, r->n, r->outcome == OUT_SENT ? HISTORY_SENT : r->outcome == OUT_BOUNCE ? HISTORY_BOUNCED : HISTORY_DEFERRED,
+	    r->code, r->dsn, r->text, p->relay);
 	if (r->outcome == OUT_SENT)
 		sent(m, r->n);
 	else if (r->outcome == OUT_BOUNCE)
@@ -179,18 +191,6 @@ result_take(struct message *m, struct job *j, const struct p_job_result *p)
 	for (i = 0; i < p->results_n; i++)
 		take_one(m, j, p, &p->results[i]);
 	ready_marks_write();
-}
-
-void
-result_remove_idle(struct message *m)
-{
-	uint32_t i;
-
-	for (i = 0; i < m->env.rcpts_n; i++)
-		if (m->rcpts[i].state == R_IDLE) {
-			stats.removed++;
-			ready_mark(m, i, MARK_REMOVED);
-		}
 }
 
 void
@@ -212,6 +212,7 @@ result_discard(struct message *m, struct dest *d, uint32_t first)
 		    qid_text(m->id).s, m->env.rcpts[n].addr, (double)retry_age(m->env.arrival, clock_now()) / 1000, d->action);
 		m->rcpts[n].job = NULL;
 		rcpt_last(m, n, 250, "2.0.0", "discarded", "");
+		history_add(m, n, HISTORY_SENT, 0, "", "discarded", "");
 		sent(m, n);
 	}
 	dest_job_done(d);

@@ -14,8 +14,7 @@ struct dest_policy result_policy(const struct message *, uint32_t n);
 void	 result_discard(struct message *, struct dest *, uint32_t first);
 /* Routing says no for good. */
 void	 result_refused(struct message *, uint32_t n, unsigned code, const char *dsn, const char *text);
-
-/* The administrator removed it: what is not under way is not tried any more. */
-void	 result_remove_idle(struct message *);
+/* Given up for its age; there is a last attempt. */
+void	 result_expired(struct message *, uint32_t n);
 
 #endif

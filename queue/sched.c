@@ -6,6 +6,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "act.h"
 #include "addr.h"
 #include "child.h"
 #include "clock.h"
@@ -20,6 +21,7 @@
 #include "route.h"
 #include "sched.h"
 #include "suspect.h"
+#include "suspend.h"
 #include "xmalloc.h"
 
 #define LOCAL_WINDOW	100		/* jobs of a destination that is on this host */
@@ -100,6 +102,12 @@ left(void)
 	return ready_count() < READY_MAX / 2 ? READY_MAX / 2 - ready_count() : 0;
 }
 
+void
+sched_reroute(struct message *m, uint32_t n)
+{
+	route_again(m, n);
+}
+
 static void
 enqueue(struct message *m, uint32_t n, int64_t now)
 {
@@ -113,7 +121,9 @@ enqueue(struct message *m, uint32_t n, int64_t now)
 			return;
 		d = dest_get(e->action, addr_domain(e->addr), now);
 	}
-	if (d->rest > now + REST_MS)
+	if (suspend_has(d->domain))
+		m->rcpts[n].due = now + SUSPEND_MS;
+	else if (d->rest > now + REST_MS)
 		m->rcpts[n].due = d->rest;
 	else if ((later = dest_put_off(d, m, left(), now)) > 0)
 		m->rcpts[n].due = later;
@@ -127,8 +137,8 @@ sched_queue(struct message *m)
 	int64_t now = clock_now();
 	uint32_t i;
 
-	if (m->removed)
-		result_remove_idle(m);
+	if (m->later)
+		act_returned(m);
 	if (m->count[R_IDLE] > 0 && suspect_may_go(m))
 		for (i = 0; i < m->env.rcpts_n; i++)
 			if (m->rcpts[i].state == R_IDLE && m->rcpts[i].due <= now)
@@ -214,6 +224,25 @@ sched_run(void)
 /* ---- switches ---- */
 
 void
+sched_wake_all(void)
+{
+	const char *domain;
+	size_t i;
+
+	dest_wake_all();
+	for (i = 0; (domain = suspend_nth(i)) != NULL; i++)
+		sched_suspend(domain, true);
+}
+
+/* What stands in line leaves it by and by, as for any destination that rests for long (evict). */
+void
+sched_suspend(const char *domain, bool on)
+{
+	dest_rest_domain(domain, on ? clock_now() + SUSPEND_MS : 0);
+	ev_wake();
+}
+
+void
 sched_pause(bool on)
 {
 	sc.paused = on;
@@ -236,6 +265,7 @@ void
 sched_init(struct spool *sp, struct index *ix)
 {
 	ev_timer_init(&sc.tick, tick, NULL);
+	suspend_init();
 	dest_init(policy, child_conf()->generation);
 	ready_init(sp, ix);
 	load_init(sp, ix);

@@ -18,6 +18,9 @@ void	 sched_run(void);
 void	 sched_fresh(struct message *);
 /* Recipients that are idle and due stand in line; then ready_settle: m may be gone afterwards. */
 void	 sched_queue(struct message *);
+void	 sched_reroute(struct message *, uint32_t n);	/* an idle recipient's action is looked for anew; then sched_queue */
+void	 sched_wake_all(void);		/* every destination's rest is over, but for the suspended ones */
+void	 sched_suspend(const char *domain, bool on);	/* suspend_set has taken it */
 void	 sched_pause(bool);
 bool	 sched_paused(void);
 

@@ -61,7 +61,9 @@ def test_rights():
                                   group="nogroup", extra_groups=[], check=False)
         subprocess.run(["cp", os.path.join(B, "bin/posternctl"), p.dir + "/ctl"], check=True)
         assert as_nobody("queue", "count").returncode == 0
-        for words in (("queue", "remove", qid), ("queue", "remove", "all"), ("stop",), ("reload",), ("pause", "delivery"), ("queue", "cat", qid)):
+        for words in (("queue", "remove", qid), ("queue", "remove", "all"), ("stop",), ("reload",), ("pause", "delivery"), ("queue", "cat", qid),
+                      ("queue", "hold", "all"), ("queue", "bounce", "all", "--dry-run"), ("suspend", "domain", "x.test"), ("suspend",),
+                      ("explain", "x@far.test"), ("why", qid), ("history", "id=" + qid), ("queue", "count", "domain=far.test")):
             assert as_nobody(*words).returncode == 1, words
         assert p.queued() == 1
 

@@ -1,0 +1,171 @@
+/*
+ * act: see act.h.
+ *
+ * Owns nothing. Each deed is a function on one recipient that is not under way; for one that is, it is noted and done when the
+ * delivery returns without success. A mark goes to the disk before the index hears of it, as always (ready_mark).
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "act.h"
+#include "bounce.h"
+#include "clock.h"
+#include "dest.h"
+#include "ev.h"
+#include "history.h"
+#include "job.h"
+#include "ready.h"
+#include "result.h"
+#include "sched.h"
+#include "stats.h"
+#include "xmalloc.h"
+
+/* Each is told whether the recipient is R_IDLE, R_HELD or R_OWED; -> something was done */
+
+static bool
+act_retry(struct message *m, uint32_t n)
+{
+	if (m->rcpts[n].state != R_IDLE)
+		return false;
+	m->rcpts[n].due = clock_now();
+	return true;
+}
+
+static bool
+act_hold(struct message *m, uint32_t n)
+{
+	if (m->rcpts[n].state != R_IDLE)
+		return false;
+	ready_mark(m, n, MARK_HELD);
+	return true;
+}
+
+static bool
+act_release(struct message *m, uint32_t n)
+{
+	if (m->rcpts[n].state != R_HELD)
+		return false;
+	ready_mark(m, n, MARK_PENDING);
+	m->rcpts[n].due = clock_now();
+	return true;
+}
+
+static bool
+act_remove(struct message *m, uint32_t n)
+{
+	struct job *j = m->rcpts[n].job;
+
+	stats.removed++;
+	history_add(m, n, HISTORY_REMOVED, 0, "", "removed by the administrator", "");
+	m->rcpts[n].job = NULL;
+	ready_mark(m, n, MARK_REMOVED);
+	job_owed_done(j);
+	return true;
+}
+
+/* A report wants to say what happened, so there is always a last attempt, real or not. */
+static bool
+act_bounce(struct message *m, uint32_t n)
+{
+	const struct last *l = m->rcpts[n].last;
+	char *text;
+
+	if (m->rcpts[n].state == R_OWED)
+		return false;
+	text = l != NULL && *l->text != '\0' ? xasprintf("returned by the administrator; the last attempt ended with: %s", l->text) :
+	    xstrdup("returned by the administrator");
+	result_refused(m, n, 550, "5.0.0", text);
+	free(text);
+	return true;
+}
+
+static bool
+act_expire(struct message *m, uint32_t n)
+{
+	if (m->rcpts[n].state == R_OWED)
+		return false;
+	if (m->rcpts[n].last == NULL)
+		rcpt_last(m, n, 450, "4.4.7", "it was not tried yet", "");
+	m->rcpts[n].job = NULL;
+	result_expired(m, n);
+	return true;
+}
+
+static bool
+act_reroute(struct message *m, uint32_t n)
+{
+	if (m->rcpts[n].state != R_IDLE)
+		return false;
+	sched_reroute(m, n);
+	return true;
+}
+
+static bool
+act_retry_held(struct message *m, uint32_t n)
+{
+	return m->rcpts[n].state == R_HELD ? act_release(m, n) : act_retry(m, n);
+}
+
+static bool (*const deeds[])(struct message *, uint32_t) = { [ACT_RETRY] = act_retry, [ACT_HOLD] = act_hold,
+	[ACT_RELEASE] = act_release, [ACT_REMOVE] = act_remove, [ACT_BOUNCE] = act_bounce, [ACT_EXPIRE] = act_expire,
+	[ACT_REROUTE] = act_reroute,
+	[ACT_RETRY_HELD] = act_retry_held };
+
+/* What it is doing now cannot be taken back. */
+static bool
+note_later(struct message *m, uint32_t n, enum act act)
+{
+	if (act == ACT_RETRY || act == ACT_RETRY_HELD)
+		return false;
+	m->rcpts[n].later = act == ACT_RELEASE ? ACT_NONE : (uint8_t)act;
+	m->later = true;
+	return act != ACT_RELEASE;
+}
+
+uint32_t
+act_message(struct message *m, enum act act, bool (*wants)(void *, const struct message *, uint32_t), void *arg, uint32_t *later)
+{
+	bool *chosen = xcalloc(m->env.rcpts_n + 1, sizeof(*chosen));
+	uint32_t i, done = 0, rcpts_n = m->env.rcpts_n;
+	uint64_t id = m->id;
+
+	for (i = 0; i < rcpts_n; i++)
+		chosen[i] = m->rcpts[i].state != R_FINAL && wants(arg, m, i);
+	dest_drop(m, clock_now());
+	for (i = 0; i < rcpts_n; i++) {
+		if (!chosen[i])
+			continue;
+		if (m->rcpts[i].state == R_FLYING || m->rcpts[i].state == R_ROUTING) {
+			if (!note_later(m, i, act))
+				continue;
+			++*later;
+			done++;
+		} else if (m->rcpts[i].state != R_NOTICE)
+			done += deeds[act](m, i);
+	}
+	free(chosen);
+	ev_wake();
+	sched_queue(m);
+	if (done > 0)
+		ready_put_again(id);
+	return done;
+}
+
+void
+act_returned(struct message *m)
+{
+	uint32_t i;
+	uint8_t act;
+
+	m->later = false;
+	for (i = 0; i < m->env.rcpts_n; i++) {
+		if ((act = m->rcpts[i].later) == ACT_NONE)
+			continue;
+		if (m->rcpts[i].state != R_IDLE) {
+			m->later = m->later || m->rcpts[i].state == R_FLYING || m->rcpts[i].state == R_ROUTING;
+			continue;
+		}
+		if (act != ACT_REMOVE)
+			m->rcpts[i].later = ACT_NONE;
+		deeds[act](m, i);
+	}
+}

@@ -1,0 +1,293 @@
+/*
+ * control_history: history and why.
+ *
+ * Called by control_verbs. Both read the history block by block, in slices, since nothing in it is indexed; why then says how the
+ * message stands and what comes next, in words. Who may only see their own mail sees what they submitted.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include "addr.h"
+#include "child.h"
+#include "clock.h"
+#include "control_history.h"
+#include "ev.h"
+#include "history.h"
+#include "qid.h"
+#include "ready.h"
+#include "sched.h"
+#include "show.h"
+#include "suspend.h"
+#include "xmalloc.h"
+
+struct past {
+	struct client	*c;
+	uint64_t	 id;
+	bool		 has_id;
+	char		*to, *from, *message_id, *domain;
+	uint64_t	 seq, found;
+	bool		 why;
+};
+
+static void
+past_free(void *arg)
+{
+	struct past *p = arg;
+
+	free(p->to);
+	free(p->from);
+	free(p->message_id);
+	free(p->domain);
+	free(p);
+}
+
+/* ---- one result ---- */
+
+static bool
+same_id(const char *want, const char *have)
+{
+	size_t n = strlen(have);
+
+	if (strcmp(want, have) == 0)
+		return true;
+	return n > 2 && *have == '<' && strlen(want) == n - 2 && strncmp(want, have + 1, n - 2) == 0;
+}
+
+static bool
+wanted(const struct past *p, const struct history_result *h)
+{
+	int64_t sees = client_sees(p->c);
+
+	return (!p->has_id || h->id == p->id) && (sees < 0 || h->uid == sees) && (p->to == NULL || strcasecmp(p->to, h->addr) == 0) &&
+	    (p->from == NULL || strcasecmp(p->from, h->sender) == 0) &&
+	    (p->domain == NULL || strcasecmp(p->domain, addr_domain(h->addr)) == 0) &&
+	    (p->message_id == NULL || same_id(p->message_id, h->message_id));
+}
+
+static const char *
+date_of(int64_t ms, char *s, size_t size)
+{
+	time_t t = (time_t)(ms / 1000);
+	struct tm tm;
+
+	strftime(s, size, "%Y-%m-%d %H:%M:%S", localtime_r(&t, &tm));
+	return s;
+}
+
+/* The code and the text, which may begin with the enhanced code already. */
+static const char *
+between(const struct history_result *h)
+{
+	size_t n = strlen(h->dsn);
+
+	return n == 0 || (strncmp(h->text, h->dsn, n) == 0 && (h->text[n] == ' ' || h->text[n] == '\0')) ? "" : h->dsn;
+}
+
+static void
+say_text(struct client *c, const struct history_result *h)
+{
+	char date[64], code[16] = "";
+	const char *dsn = between(h);
+
+	if (h->code != 0)
+		snprintf(code, sizeof(code), "%u ", h->code);
+	say(c, "%s  %s  %-8s  <%s> to <%s>%s%s: %s%s%s%s", date_of(h->when, date, sizeof(date)), qid_text(h->id).s,
+	    history_word(h->what), h->sender, h->addr, *h->relay != '\0' ? " by " : "", h->relay, code, dsn, *dsn != '\0' ? " " : "", h->text);
+}
+
+static void
+json_field(struct buf *b, const char *name, const char *value)
+{
+	buf_addf(b, ", \"%s\": ", name);
+	json_str(b, value);
+}
+
+static void
+say_json(struct client *c, const struct history_result *h)
+{
+	struct buf b = BUF_INIT;
+
+	buf_addf(&b, "{\"time\": %lld.%03lld", (long long)h->when / 1000, (long long)h->when % 1000);
+	json_field(&b, "id", qid_text(h->id).s);
+	json_field(&b, "result", history_word(h->what));
+	json_field(&b, "from", h->sender);
+	json_field(&b, "to", h->addr);
+	json_field(&b, "message_id", h->message_id);
+	json_field(&b, "relay", h->relay);
+	buf_addf(&b, ", \"code\": %u", h->code);
+	json_field(&b, "dsn", h->dsn);
+	json_field(&b, "reply", h->text);
+	buf_addf(&b, ", \"attempt\": %u, \"delay\": %lld}", h->attempt, (long long)(h->when > h->arrival ? h->when - h->arrival : 0) / 1000);
+	say_buf(c, &b);
+	buf_free(&b);
+}
+
+static void
+one(void *arg, const struct history_result *h)
+{
+	struct past *p = arg;
+
+	if (!wanted(p, h))
+		return;
+	p->found++;
+	if (p->c->json)
+		say_json(p->c, h);
+	else
+		say_text(p->c, h);
+}
+
+/* ---- what comes next ---- */
+
+static char *
+next_of(const struct view *v, uint32_t i)
+{
+	const struct index_rcpt *r = &v->msg.rcpts[i];
+	struct message *m = ready_find(v->msg.id);
+	struct dest_policy p = conf_policy(child_conf(), r->domain, NULL);
+	int64_t end = v->msg.arrival + (int64_t)p.lifetime - clock_now();
+	enum rstate state = m != NULL ? m->rcpts[r->n].state : R_IDLE;
+
+	if (r->mark == MARK_HELD)
+		return xasprintf("it is held: nothing is tried until \"posternctl queue release %s\"", qid_text(v->msg.id).s);
+	if (state == R_FLYING)
+		return xstrdup("a delivery is under way now");
+	if (state == R_OWED || state == R_NOTICE)
+		return xstrdup("it has ended; the sender's notice is being written");
+	if (suspend_has(r->domain))
+		return xasprintf("deliveries to %s are suspended, until \"posternctl resume domain %s\"", r->domain, r->domain);
+	if (sched_paused())
+		return xstrdup("deliveries are paused, until \"posternctl resume delivery\"");
+	if (v->active[i])
+		return xasprintf("attempt %u is due: it stands in line", r->attempts + 1);
+	if (end <= 0)
+		return xasprintf("attempt %u, the last one, is in %s", r->attempts + 1, span(r->due - clock_now()).s);
+	return xasprintf("attempt %u is in %s; it goes back to the sender if it is not delivered in %s", r->attempts + 1,
+	    span(r->due - clock_now()).s, span(end).s);
+}
+
+static void
+say_next(struct client *c, const struct view *v, uint32_t i)
+{
+	const struct index_rcpt *r = &v->msg.rcpts[i];
+	char *next = next_of(v, i);
+	struct buf b = BUF_INIT;
+
+	if (!c->json)
+		say(c, "now: <%s> is %s, tried %u times: %s", r->addr, view_rcpt_state(v, i), r->attempts, next);
+	else {
+		buf_adds(&b, "{\"id\": ");
+		json_str(&b, qid_text(v->msg.id).s);
+		json_field(&b, "to", r->addr);
+		json_field(&b, "state", view_rcpt_state(v, i));
+		buf_addf(&b, ", \"attempts\": %u", r->attempts);
+		json_field(&b, "reply", r->reply);
+		json_field(&b, "next", next);
+		buf_adds(&b, "}");
+		say_buf(c, &b);
+	}
+	buf_free(&b);
+	free(next);
+}
+
+/* -> it is in the queue, and this client may know */
+static bool
+say_now(struct client *c, uint64_t id)
+{
+	struct view v;
+	uint32_t i;
+	bool may;
+
+	if (!view_get(&v, control_index(), id, NULL))
+		return false;
+	may = client_sees(c) < 0 || v.msg.uid == client_sees(c);
+	for (i = 0; may && i < v.msg.nrcpt; i++)
+		say_next(c, &v, i);
+	view_free(&v);
+	return may;
+}
+
+/* ---- the verbs ---- */
+
+static bool
+past_step(struct client *c)
+{
+	struct past *p = c->query;
+	bool there;
+
+	while (history_page(&p->seq, one, p))
+		if (control_overrun() || io_pending(c->io) >= CONTROL_HIGH)
+			return false;
+	there = p->why && say_now(c, p->id);
+	if (p->why && !there && p->found > 0 && !c->json)
+		say(c, "now: it is not in the queue any more");
+	if (p->found == 0 && !there)
+		complain(c, p->why ? "no such message in the queue, nor in the history" : "nothing in the history fits");
+	client_done(c, p->found > 0 || there ? 0 : 1);
+	return true;
+}
+
+static struct past *
+begin(struct client *c)
+{
+	struct past *p = xcalloc(1, sizeof(*p));
+
+	p->c = c;
+	c->query = p;
+	c->drop = past_free;
+	return p;
+}
+
+static bool
+take(struct past *p, const char *word)
+{
+	const struct { const char *begins; char **to; } texts[] = { { "to=", &p->to }, { "from=", &p->from },
+	    { "message-id=", &p->message_id }, { "domain=", &p->domain } };
+	size_t i, n;
+
+	if (strncmp(word, "id=", 3) == 0)
+		word += 3;
+	if (qid_parse(word, &p->id)) {
+		p->has_id = true;
+		return true;
+	}
+	for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		if (strncmp(word, texts[i].begins, n = strlen(texts[i].begins)) == 0) {
+			free(*texts[i].to);
+			*texts[i].to = strcmp(word + n, "<>") == 0 ? xstrdup("") : xstrdup(word + n);
+			return true;
+		}
+	return false;
+}
+
+void
+verb_history(struct client *c, char **argv, int argc)
+{
+	struct past *p = begin(c);
+	int i;
+
+	for (i = 0; i < argc; i++)
+		if (!take(p, argv[i])) {
+			complain(c, "\"%s\": there are id= to= from= domain= message-id=", argv[i]);
+			client_done(c, 64);
+			return;
+		}
+	c->step = past_step;
+	ev_wake();
+}
+
+void
+verb_why(struct client *c, char **argv, int argc)
+{
+	struct past *p = begin(c);
+
+	(void)argc;
+	if (!qid_parse(argv[0], &p->id)) {
+		complain(c, "\"%s\" is no queue id", argv[0]);
+		client_done(c, 64);
+		return;
+	}
+	p->has_id = p->why = true;
+	ready_flush_rows();
+	c->step = past_step;
+	ev_wake();
+}

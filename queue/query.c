@@ -1,0 +1,119 @@
+/*
+ * query: see query.h. Rows that are in memory are asked as their rows are; whoever acts or shows asks memory again.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include "addr.h"
+#include "clock.h"
+#include "ev.h"
+#include "groups.h"
+#include "query.h"
+#include "ready.h"
+#include "xmalloc.h"
+
+static void
+query_free(void *arg)
+{
+	struct query *q = arg;
+
+	if (q->seen != NULL)
+		idset_free(q->seen);
+	free(q->seen);
+	groups_free(q->groups);
+	index_walk_end(&q->w);
+	select_free(&q->s);
+	free(q);
+}
+
+struct query *
+query_begin(struct client *c, char **argv, int argc, enum walk_need need, bool must, bool keep)
+{
+	struct query *q = xcalloc(1, sizeof(*q));
+	char *wrong;
+
+	c->query = q;
+	c->drop = query_free;
+	wrong = select_parse(&q->s, argv, argc);
+	if (wrong == NULL && must && !q->s.any)
+		wrong = xstrdup("say which messages: a queue id, conditions such as domain=example.org, or all");
+	if (wrong != NULL) {
+		complain(c, "%s", wrong);
+		free(wrong);
+		client_done(c, 64);
+		return NULL;
+	}
+	ready_flush_rows();
+	q->now = clock_now();
+	q->s.uid = client_sees(c);
+	q->w = select_walk(&q->s, need, q->now);
+	q->last = UINT64_MAX;
+	if (keep || !select_ordered(&q->w))
+		q->seen = xcalloc(1, sizeof(*q->seen));
+	ev_wake();
+	return q;
+}
+
+struct page {
+	struct query	*q;
+	void		(*cb)(void *, const struct index_hit *);
+	void		*arg;
+};
+
+static void
+one(void *arg, const struct index_hit *h)
+{
+	struct page *p = arg;
+	struct query *q = p->q;
+
+	if (!select_match(&q->s, h, q->now))
+		return;
+	q->recipients += h->weight;
+	if (h->id != q->last && (q->seen == NULL || idset_add(q->seen, h->id)))
+		q->messages++;
+	q->last = h->id;
+	if (p->cb != NULL)
+		p->cb(p->arg, h);
+}
+
+bool
+query_page(struct query *q, unsigned rows, void (*cb)(void *, const struct index_hit *), void *arg)
+{
+	struct page p = { q, cb, arg };
+
+	q->walked = !index_walk_page(control_index(), &q->w, rows, one, &p);
+	return !q->walked;
+}
+
+bool
+query_wants(const struct query *q, const struct message *m, uint32_t n)
+{
+	const struct p_env_rcpt *e = &m->env.rcpts[n];
+	const struct rcpt *r = &m->rcpts[n];
+	struct index_hit h = { .id = m->id, .n = n, .weight = 1, .addr = e->addr, .domain = addr_domain(e->addr),
+	    .mark = r->state == R_HELD ? MARK_HELD : MARK_PENDING, .due = r->state == R_IDLE ? r->due : INT64_MIN, .attempts = r->attempts,
+	    .relay = "", .reply = r->last != NULL ? r->last->text : "", .sender = m->env.sender, .arrival = m->env.arrival,
+	    .size = m->len, .tag = m->env.tag, .uid = m->env.uid };
+
+	return select_match(&q->s, &h, q->now);
+}
+
+bool
+query_shows(const struct query *q, const struct view *v, uint32_t i)
+{
+	const struct index_rcpt *r = &v->msg.rcpts[i];
+	struct index_hit h = { .id = v->msg.id, .n = r->n, .weight = 1, .addr = r->addr, .domain = r->domain, .mark = r->mark,
+	    .due = v->active[i] ? INT64_MIN : r->due > q->now ? r->due : q->now + 1, .attempts = r->attempts, .relay = "",
+	    .reply = r->reply, .sender = v->msg.sender, .arrival = v->msg.arrival, .size = v->msg.size, .tag = v->msg.tag,
+	    .uid = v->msg.uid };
+
+	return select_match(&q->s, &h, q->now);
+}
+
+struct span
+plural(uint64_t n, const char *what)
+{
+	struct span t;
+
+	snprintf(t.s, sizeof(t.s), "%llu %s%s", (unsigned long long)n, what, n == 1 ? "" : "s");
+	return t;
+}

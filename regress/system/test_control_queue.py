@@ -1,0 +1,182 @@
+"""Selections, and what is done to what they mean."""
+import re
+
+from lib import LOCAL, Postern, Sink, free_port, until
+
+DEAD = LOCAL + "action out relay via smtp://127.0.0.1:$sink\nmatch from local for any action out\n"
+
+
+def put(p, sender, rcpts, text=b"hi"):
+    with p.smtp() as s:
+        answer = s.mail(sender, rcpts, b"Subject: s\r\nX-Y: z\r\n\r\n" + text + b"\r\n")
+    assert answer.startswith("250"), answer
+    return answer.split()[-1]
+
+
+def three(p):
+    """Three deferred messages for five recipients at three domains."""
+    ids = [put(p, "a@one.test", ["x@far.test", "y@near.test"]), put(p, "b@two.test", ["z@Far.test"], b"x" * 5000),
+           put(p, "", ["u@third.test", "v@far.test"])]
+    until(lambda: len(re.findall("status=deferred", p.log())) >= 5)
+    until(lambda: count(p, "state=deferred") == (3, 5))
+    return ids
+
+
+def count(p, *words):
+    row = p.ctl_json("queue", "count", *words)[0]
+    return row["messages"], row["recipients"]
+
+
+def test_selectors():
+    with Postern(DEAD, sink=free_port()) as p:
+        a, b, c = three(p)
+        for words, want in ((["domain=far.test"], (3, 3)), (["domain=FAR.test", "from=a@one.test"], (1, 1)), (["from=<>"], (1, 2)),
+                            (["from=A@one.test"], (1, 2)), (["to=y@near.test"], (1, 1)), (["to=y@NEAR.test", "domain=far.test"], (0, 0)),
+                            (["id=" + b], (1, 1)), ([c, "domain=third.test"], (1, 1)), (["age<1h"], (3, 5)), (["age>1h"], (0, 0)),
+                            (["size>4K"], (1, 1)), (["size<4K"], (2, 4)), (["state=held"], (0, 0)), (["reason~REFUSED"], (3, 5)),
+                            (["reason~nothing"], (0, 0)), (["tag=x"], (0, 0)), (["all"], (3, 5))):
+            assert count(p, *words) == want, (words, count(p, *words))
+        assert {r["id"] for r in p.ctl_json("queue", "list", "domain=far.test")} == {a, b, c}
+        rows = p.ctl_json("queue", "list", "domain=near.test")
+        assert [r["to"] for r in rows] == [["y@near.test"]], rows
+        assert p.ctl_json("queue", "list", "domain=x.test") == []
+        for words in (["from"], ["age>x"], ["state=odd"], ["colour=red"], ["id=!"]):
+            assert p.ctl("queue", "list", *words)[0] == 64, words
+        assert p.ctl("queue", "remove")[0] == 64
+        by = {r["domain"]: r["recipients"] for r in p.ctl_json("queue", "summary", "by", "domain")}
+        assert by == {"far.test": 3, "near.test": 1, "third.test": 1}, by
+        assert p.ctl_json("queue", "summary", "by", "age")[0] == {"age": "under 5 minutes", "recipients": 5}
+        assert p.ctl_json("queue", "summary", "by", "host")[0]["recipients"] == 5
+        by = p.ctl_json("queue", "summary", "by", "reason", "domain=far.test")
+        assert by[0]["recipients"] == 3 and "refused" in by[0]["reason"], by
+        assert p.ctl("queue", "summary")[0] == 0 and p.ctl("queue", "summary", "by", "colour")[0] == 64
+
+
+def test_cat_parts():
+    with Postern(DEAD, sink=free_port()) as p:
+        a = put(p, "a@one.test", ["x@far.test"], b"one\r\n\r\ntwo")
+        p.wait_log("status=deferred")
+        headers, body = (p.ctl("queue", "cat", a, part)[1] for part in ("headers", "body"))
+        assert headers.startswith("Received:") and headers.endswith("X-Y: z\n\n") and "one" not in headers, headers
+        assert body == "one\n\ntwo\n", body
+        assert p.ctl("queue", "cat", a)[1] == headers + body
+        assert "x@far.test" in p.ctl("queue", "cat", a, "envelope")[1]
+        assert p.ctl("queue", "cat", a, "feet")[0] == 64
+
+
+def test_hold_release_remove():
+    with Sink() as sink, Postern(DEAD, sink=sink.port) as p:
+        assert p.ctl("pause", "delivery")[0] == 0
+        a = put(p, "a@one.test", ["x@far.test", "y@near.test"])
+        put(p, "b@two.test", ["z@far.test"])
+        status, out, _ = p.ctl("queue", "hold", "domain=far.test", "--dry-run")
+        assert status == 0 and "2 messages, 2 recipients" in out and count(p, "state=held") == (0, 0), out
+        assert p.ctl_json("queue", "hold", "domain=far.test", "--dry-run") == [{"dry_run": True, "messages": 2, "recipients": 2}]
+        assert p.ctl_json("queue", "hold", "domain=far.test")[0]["recipients"] == 2
+        assert count(p, "state=held") == (2, 2) and p.ctl_json("queue", "list", "to=z@far.test")[0]["state"] == "held"
+        p.kill9()
+        p.start()
+        sink.wait(1)
+        until(lambda: count(p, "all") == (2, 2))
+        assert count(p, "state=held") == (2, 2)
+        assert p.ctl("queue", "retry", "all")[0] == 1 and p.ctl("queue", "retry", "state=held")[0] == 1
+        assert p.ctl("queue", "remove", "domain=far.test", "from=b@two.test")[0] == 0
+        assert p.ctl("queue", "release", "state=held")[0] == 0
+        p.wait_empty()
+        assert sorted(m.rcpt[0] if hasattr(m, "rcpt") else "" for m in sink.mails) and len(sink.mails) == 2
+        assert p.ctl("queue", "release", a)[0] == 1
+
+
+def test_bounce_and_expire():
+    with Postern(DEAD, sink=free_port()) as p:
+        put(p, "one@example.test", ["x@far.test", "y@near.test"])
+        until(lambda: count(p, "state=deferred") == (1, 2))
+        assert p.ctl("queue", "bounce", "domain=far.test")[0] == 0
+        first = p.wait_mail("one")[0]
+        assert b"x@far.test" in first and b"returned by the administrator" in first and b"y@near.test" not in first.split(b"X-Y")[0], first
+        assert count(p, "all") == (1, 1)
+        assert p.ctl("queue", "expire", "all")[0] == 0
+        assert any(b"y@near.test" in m for m in p.wait_mail("one", 2))
+        p.wait_empty()
+
+
+def test_reroute():
+    with Sink() as sink, Postern(DEAD, sink=free_port()) as p:
+        put(p, "a@one.test", ["x@far.test"])
+        until(lambda: count(p, "state=deferred") == (1, 1))
+        text = open(p.conf, encoding="utf-8").read()
+        p.write_conf(text.replace("match from local", "action new relay via smtp://127.0.0.1:%d\nmatch from local for domain far.test "
+                                  "action new\nmatch from local" % sink.port))
+        assert p.ctl("reload")[0] == 0
+        assert p.ctl("queue", "reroute", "domain=far.test")[0] == 0
+        sink.wait(1)
+        p.wait_empty()
+
+
+def test_suspend():
+    with Sink() as sink, Postern(DEAD, sink=sink.port) as p:
+        assert p.ctl("suspend", "domain", "far.test")[0] == 0 and p.ctl("suspend", "domain", "FAR.test")[0] == 1
+        assert p.ctl("suspend", "domain", "not a domain")[0] == 64 and p.ctl("suspend", "source")[0] == 64
+        assert p.ctl_json("suspend") == [{"suspended": "far.test"}]
+        put(p, "a@one.test", ["x@Far.test", "y@near.test"])
+        sink.wait(1)
+        until(lambda: count(p, "state=deferred") == (1, 1))
+        assert p.ctl("queue", "retry", "all")[0] == 0
+        assert p.stop() == 0
+        p.start()
+        put(p, "a@one.test", ["y@far.test"])
+        until(lambda: count(p, "state=deferred") == (2, 2))
+        assert len(sink.mails) == 1
+        assert p.ctl("resume", "domain", "far.test")[0] == 0 and p.ctl("resume", "domain", "far.test")[0] == 1
+        sink.wait(3)
+        p.wait_empty()
+        assert p.ctl_json("suspend") == [] and p.ctl("resume", "domain", "x.test")[0] == 1
+
+
+def test_history_and_why():
+    with Sink() as sink, Postern(DEAD + "limit history 1h\n", sink=sink.port) as p:
+        with p.smtp() as s:
+            a = s.mail("a@one.test", ["x@far.test", "u@example.test"], b"Message-ID: <m1@x>\r\n\r\nhi\r\n").split()[-1]
+        sink.wait(1)
+        p.wait_empty()
+        rows = p.ctl_json("history", "id=" + a)
+        assert sorted(r["to"] for r in rows) == ["u@example.test", "x@far.test"] and {r["result"] for r in rows} == {"sent"}, rows
+        assert rows[0]["from"] == "a@one.test" and rows[0]["attempt"] == 1 and any(r["code"] == 250 for r in rows), rows
+        for words, n in ((["to=X@far.test"], 1), (["from=a@one.test"], 2), (["message-id=<m1@x>"], 2), (["message-id=m1@x"], 2),
+                         (["to=x@far.test", "message-id=no"], 0), (["domain=far.test", "id=" + a], 1)):
+            assert len(p.ctl_json("history", *words)) == n, words
+        assert p.ctl("history", "to=nobody@x.test")[0] == 1 and p.ctl("history", "odd=1")[0] == 64
+        status, out, _ = p.ctl("why", a)
+        assert status == 0 and "not in the queue any more" in out and "<x@far.test> by " in out, out
+        p.stop()
+        p.start()
+        assert len(p.ctl_json("history", a)) == 2
+        assert p.ctl("why", "0000000000000")[0] == 1 and p.ctl("why", "x!")[0] == 64
+
+
+def test_why_waiting():
+    with Postern(DEAD, sink=free_port()) as p:
+        a = put(p, "a@one.test", ["x@far.test"])
+        until(lambda: count(p, "state=deferred") == (1, 1))
+        status, out, _ = p.ctl("why", a)
+        assert status == 0 and "refused" in out and re.search(r"attempt 2 is in \d+[sm]; it goes back to the sender", out), out
+        rows = p.ctl_json("why", a)
+        assert rows[0]["result"] == "deferred" and rows[-1]["state"] == "deferred" and "attempt 2" in rows[-1]["next"], rows
+        assert p.ctl("queue", "hold", a)[0] == 0 and "queue release " + a in p.ctl("why", a)[1]
+        assert p.ctl("queue", "remove", a)[0] == 0
+        assert [r["result"] for r in p.ctl_json("history", a)] == ["deferred", "removed"]
+
+
+def test_explain():
+    with Postern(DEAD, sink=free_port()) as p:
+        row = p.ctl_json("explain", "x@far.test")[0]
+        assert row["accepted"] and row["action"] == "out" and "smarthost 127.0.0.1" in row["goes"] and row["rule"] > 0, row
+        assert p.ctl_json("explain", "x@example.test")[0]["action"] == "local"
+        row = p.ctl_json("explain", "x@far.test", "client=192.0.2.9", "from=<>")[0]
+        assert not row["accepted"] and row["code"] == 550, row
+        status, out, _ = p.ctl("explain", "x@far.test")
+        assert status == 0 and "line %d of" % p.ctl_json("explain", "x@far.test")[0]["rule"] in out and "given up after 5d" in out, out
+        assert p.ctl("suspend", "domain", "far.test")[0] == 0
+        assert p.ctl_json("explain", "x@FAR.test")[0]["delivery"] == "suspended"
+        for words in (["no address"], ["x@far.test", "client=x"], ["x@far.test", "odd"], []):
+            assert p.ctl("explain", *words)[0] == 64, words
