@@ -239,8 +239,14 @@ commit(struct index *ix)
 void
 index_turn(struct index *ix, bool force)
 {
-	if (ix->begun && !ix->broken && (force || ev_now_ms() - ix->since >= COMMIT_MS))
+	if (ix->begun && !ix->broken && (force || (!ix->held && ev_now_ms() - ix->since >= COMMIT_MS)))
 		commit(ix);
+}
+
+void
+index_hold(struct index *ix, bool on)
+{
+	ix->held = on;
 }
 
 /* The loop turns, and index_turn with it. */

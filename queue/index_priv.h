@@ -23,6 +23,7 @@ struct index {
 	struct sqlite3_stmt *st[ST__MAX];
 	bool		 broken, memory;
 	bool		 begun;			/* a transaction is open */
+	bool		 held;			/* ... and is to stay so */
 	uint64_t	 since;			/* ev_now_ms() of its beginning */
 	struct ev_timer	 timer;
 	struct index_count totals;

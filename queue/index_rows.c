@@ -50,6 +50,26 @@ delete_msg(struct index *ix, uint64_t id)
 	return index_run(ix, ST_MSG_DEL, "i", (int64_t)id);
 }
 
+static void
+count_less(struct index *ix, struct sqlite3_stmt *sums)
+{
+	ix->totals.recipients -= (uint64_t)index_int(sums, 0);
+	ix->totals.deferred -= (uint64_t)index_int(sums, 1);
+	ix->totals.held -= (uint64_t)index_int(sums, 2);
+	index_end(sums);
+}
+
+int
+index_delete_rcpts(struct index *ix, uint64_t id, uint32_t below)
+{
+	struct sqlite3_stmt *st;
+
+	if (index_begin(ix) == -1 || !index_row(ix, st = index_ask(ix, ST_RCPTS_SUM_TO, "ii", (int64_t)id, (int64_t)below)))
+		return -1;
+	count_less(ix, st);
+	return index_run(ix, ST_RCPTS_DEL_TO, "ii", (int64_t)id, (int64_t)below);
+}
+
 int
 index_delete(struct index *ix, uint64_t id)
 {
@@ -57,10 +77,7 @@ index_delete(struct index *ix, uint64_t id)
 
 	if (index_begin(ix) == -1 || !index_row(ix, st = index_ask(ix, ST_RCPTS_SUM, "i", (int64_t)id)))
 		return -1;
-	ix->totals.recipients -= (uint64_t)index_int(st, 0);
-	ix->totals.deferred -= (uint64_t)index_int(st, 1);
-	ix->totals.held -= (uint64_t)index_int(st, 2);
-	index_end(st);
+	count_less(ix, st);
 	return index_run(ix, ST_RCPTS_DEL, "i", (int64_t)id) == -1 ? -1 : delete_msg(ix, id);
 }
 
@@ -206,10 +223,8 @@ put_rcpt(struct index *ix, uint64_t id, const struct index_rcpt *r)
 }
 
 int
-index_put(struct index *ix, const struct index_msg *m)
+index_put_msg(struct index *ix, const struct index_msg *m)
 {
-	uint32_t i;
-
 	if (index_begin(ix) == -1 || put_msg(ix, m) == -1)
 		return -1;
 	if (index_changes(ix) == 0 && (index_delete(ix, m->id) == -1 || put_msg(ix, m) == -1))
@@ -217,8 +232,16 @@ index_put(struct index *ix, const struct index_msg *m)
 	ix->totals.messages++;
 	ix->totals.bytes += m->size;
 	live_add(ix, m->loc.seg, 1);
-	for (i = 0; i < m->nrcpt; i++)
-		if (put_rcpt(ix, m->id, &m->rcpts[i]) == -1)
+	return 0;
+}
+
+int
+index_put_rcpts(struct index *ix, uint64_t id, const struct index_rcpt *v, uint32_t n)
+{
+	uint32_t i;
+
+	for (i = 0; i < n; i++)
+		if (put_rcpt(ix, id, &v[i]) == -1)
 			return -1;
 	return 0;
 }
@@ -235,6 +258,12 @@ index_move(struct index *ix, uint64_t id, struct loc to)
 	live_add(ix, from.seg, -1);
 	live_add(ix, to.seg, 1);
 	return index_run(ix, ST_MSG_MOVE, "iii", (int64_t)id, (int64_t)to.seg, (int64_t)to.off);
+}
+
+int
+index_put(struct index *ix, const struct index_msg *m)
+{
+	return index_put_msg(ix, m) == -1 ? -1 : index_put_rcpts(ix, m->id, m->rcpts, m->nrcpt);
 }
 
 int

@@ -115,7 +115,7 @@ load_message(uint64_t id)
 	struct message *m = ready_find(id);
 	struct index_msg *row;
 
-	if (m != NULL || (row = index_get(ld.index, id)) == NULL)
+	if (m != NULL || ready_going(id) || (row = index_get(ld.index, id)) == NULL)
 		return m;
 	m = load_record(row);
 	if (m != NULL) {

@@ -96,7 +96,7 @@ static bool
 may_move(void *arg, uint64_t id, struct loc loc)
 {
 	(void)arg;
-	return ready_find(id) == NULL && !index_broken(index_) && index_has(index_, id, loc);
+	return ready_find(id) == NULL && !ready_going(id) && !index_broken(index_) && index_has(index_, id, loc);
 }
 
 static void

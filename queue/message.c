@@ -184,9 +184,10 @@ message_ready(struct message *m, const uint8_t *marks)
 
 	m->rcpts = message_alloc(m, n * sizeof(*m->rcpts));
 	memset(m->rcpts, 0, n * sizeof(*m->rcpts));
+	m->marks = message_alloc(m, n);
 	for (i = 0; i < n; i++) {
-		m->rcpts[i].mark = marks != NULL ? marks[i] : MARK_PENDING;
-		m->rcpts[i].state = (uint8_t)state_of(m->rcpts[i].mark);
+		m->marks[i] = marks != NULL ? marks[i] : MARK_PENDING;
+		m->rcpts[i].state = (uint8_t)state_of(m->marks[i]);
 		m->rcpts[i].next = UINT32_MAX;
 		m->count[m->rcpts[i].state]++;
 	}

@@ -41,7 +41,6 @@ struct parcel;
 
 struct rcpt {
 	uint8_t		 state;		/* enum rstate */
-	uint8_t		 mark;		/* enum mark, as in the record */
 	uint8_t		 fate;		/* R_OWED, R_NOTICE: the mark to be set when the notice is on disk */
 	bool		 tried;		/* in this run */
 	bool		 expired;	/* given up for its age */
@@ -64,14 +63,16 @@ struct message {
 	struct loc	 loc;
 	uint64_t	 body_off, len;
 	struct rcpt	*rcpts;			/* beside env.rcpts */
+	uint8_t		*marks;			/* their marks, as in the record */
 	uint32_t	 count[R__N];		/* recipients by state */
 	uint32_t	 delays;		/* recipients whose delay is to be told, or is being written of */
 	uint32_t	 cap;			/* room in env.rcpts */
 	const char	*message_id;
+	uint32_t	 put_to;		/* slow: recipients up to this one have their rows */
 	struct last	*latest;		/* the last one that was made */
 	int64_t		 since;			/* fresh: clock_now() */
 	int64_t		 owed_since;		/* R_OWED, DELAY_OWED: the first one */
-	bool		 row, fresh, owed, stuck, lost;
+	bool		 row, slow, fresh, owed, stuck, lost;
 	bool		 later;			/* some recipient's later is set */
 	uint8_t		 suspect, kills;	/* suspect.c */
 	bool		 trial;

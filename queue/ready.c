@@ -26,7 +26,17 @@
 #define PROGRESS_MS	1000		/* so much of a run is scanned again at the next start */
 #define GATHER_FROM	100		/* recipients */
 #define GATHER_MS	60000
+#define SLOW_FROM	2000		/* recipients: their rows come and go in parts, lest other mail waits */
+#define SLOW_PART	500
 #define MARKS_GAP	4096		/* marks that are further apart are written apart */
+
+/* A message that is finished, whose rows go by and by. */
+struct going {
+	TAILQ_ENTRY(going) link;
+	uint64_t	 id;
+	struct loc	 loc;
+	uint32_t	 at, n;
+};
 
 static struct {
 	struct spool		*spool;
@@ -35,11 +45,12 @@ static struct {
 	unsigned		 n, norow;	/* messages; those of them without a row */
 	uint64_t		 rcpts;
 	struct message_list	 fresh, stuck;
+	struct message_list	 slow;		/* the first is being put */
+	TAILQ_HEAD(, going)	 going;
 	struct ev_timer		 row_timer, stuck_timer, progress_timer;
 	struct {
 		struct message	*m;		/* whose marks are gathered */
 		uint32_t	 first, n;	/* those to be written; n is 0: none yet */
-		struct buf	 bytes;
 	} marks;
 } rd;
 
@@ -103,11 +114,17 @@ rcpt_row(const struct message *m, uint32_t n)
 	    .code = last->code, .relay = last->relay, .reply = last->text, .notified = r->notified };
 }
 
+static struct index_msg
+row_head(const struct message *m)
+{
+	return (struct index_msg){ .id = m->id, .loc = m->loc, .arrival = m->env.arrival, .sender = m->env.sender, .tag = m->env.tag,
+	    .message_id = m->message_id, .size = m->len, .uid = m->env.uid };
+}
+
 struct index_msg
 ready_row(const struct message *m)
 {
-	struct index_msg row = { .id = m->id, .loc = m->loc, .arrival = m->env.arrival, .sender = m->env.sender, .tag = m->env.tag,
-	    .message_id = m->message_id, .size = m->len, .uid = m->env.uid };
+	struct index_msg row = row_head(m);
 	uint32_t i;
 
 	row.rcpts = xcalloc(message_live(m) + 1, sizeof(*row.rcpts));
@@ -115,6 +132,18 @@ ready_row(const struct message *m)
 		if (m->rcpts[i].state != R_FINAL)
 			row.rcpts[row.nrcpt++] = rcpt_row(m, i);
 	return row;
+}
+
+/* No part of it is to be put any more. */
+static void
+unslow(struct message *m)
+{
+	if (!m->slow)
+		return;
+	TAILQ_REMOVE(&rd.slow, m, fresh_link);
+	m->slow = false;
+	if (m->put_to > 0)
+		index_hold(rd.index, false);
 }
 
 static int
@@ -131,6 +160,7 @@ put_all(struct message *m)
 		m->rcpts[i].row = m->rcpts[i].state != R_FINAL ? row_state(m, i) : 0;
 	rd.norow -= !m->row;
 	m->row = true;
+	unslow(m);
 	return 0;
 }
 
@@ -175,6 +205,42 @@ ready_put_again(uint64_t id)
 		ready_put_row(m);
 }
 
+static int
+put_part(struct message *m)
+{
+	struct index_rcpt part[SLOW_PART];
+	struct index_msg row = row_head(m);
+	uint32_t n = 0, i;
+
+	row.nrcpt = message_live(m);
+	if (m->put_to == 0 && index_put_msg(rd.index, &row) == -1)
+		return -1;
+	for (i = m->put_to; i < m->env.rcpts_n && n < SLOW_PART; i++)
+		if (m->rcpts[i].state != R_FINAL) {
+			part[n++] = rcpt_row(m, i);
+			m->rcpts[i].row = row_state(m, i);
+		}
+	m->put_to = i;
+	return index_put_rcpts(rd.index, m->id, part, n);
+}
+
+/* Its transaction stays open until all of it is there: what a start finds in the index is whole. */
+static void
+slow_part(struct message *m)
+{
+	index_hold(rd.index, true);
+	if (put_part(m) == -1) {
+		m->put_to = 1;		/* whatever was put of it */
+		unslow(m);
+		return;
+	}
+	if (m->put_to < m->env.rcpts_n)
+		return;
+	m->row = true;
+	rd.norow--;
+	unslow(m);
+}
+
 static void
 unfresh(struct message *m)
 {
@@ -191,7 +257,14 @@ rows_due(int64_t since)
 
 	while ((m = TAILQ_FIRST(&rd.fresh)) != NULL && m->since <= since) {
 		unfresh(m);
-		ready_put_row(m);
+		if (m->env.rcpts_n < SLOW_FROM) {
+			ready_put_row(m);
+			continue;
+		}
+		m->slow = true;
+		m->put_to = 0;
+		TAILQ_INSERT_TAIL(&rd.slow, m, fresh_link);
+		ev_wake();
 	}
 	if (m != NULL)
 		ev_timer_set(&rd.row_timer, READY_ROW_MS);
@@ -204,10 +277,60 @@ row_timer(void *arg)
 	rows_due(clock_now() - READY_ROW_MS + 1);
 }
 
+static void
+going_part(struct going *g)
+{
+	int rc;
+
+	index_hold(rd.index, true);
+	g->at += SLOW_PART;
+	rc = g->at < g->n ? index_delete_rcpts(rd.index, g->id, g->at) : index_delete(rd.index, g->id);
+	if (g->at < g->n && rc == 0)
+		return;
+	index_hold(rd.index, false);
+	spool_final(rd.spool, g->loc);
+	TAILQ_REMOVE(&rd.going, g, link);
+	free(g);
+}
+
+/* One thing at a time, so that each is whole before the next commit. */
+static bool
+slow_step(void)
+{
+	struct message *m = TAILQ_FIRST(&rd.slow);
+	struct going *g = TAILQ_FIRST(&rd.going);
+
+	if (m != NULL && (m->put_to > 0 || g == NULL || g->at == 0))
+		slow_part(m);
+	else if (g != NULL)
+		going_part(g);
+	return m != NULL || g != NULL;
+}
+
+bool
+ready_going(uint64_t id)
+{
+	struct going *g;
+
+	TAILQ_FOREACH(g, &rd.going, link)
+		if (g->id == id)
+			return true;
+	return false;
+}
+
+void
+ready_run(void)
+{
+	if (slow_step())
+		ev_wake();
+}
+
 void
 ready_flush_rows(void)
 {
 	rows_due(INT64_MAX);
+	while (slow_step())
+		;
 }
 
 static void
@@ -217,20 +340,27 @@ progress(void *arg, uint32_t seg, const uint8_t rnd[16], uint64_t end)
 }
 
 /* Only while no message lives by its record alone, or the next start would not find it. */
+static void
+note_progress(void)
+{
+	if (rd.norow == 0)
+		spool_progress(rd.spool, progress, rd.index);
+	ev_timer_set(&rd.progress_timer, PROGRESS_MS);
+}
+
 void
 ready_progress(void)
 {
 	ready_flush_rows();
-	if (rd.norow == 0)
-		spool_progress(rd.spool, progress, rd.index);
-	ev_timer_set(&rd.progress_timer, PROGRESS_MS);
+	note_progress();
 }
 
 static void
 progress_timer(void *arg)
 {
 	(void)arg;
-	ready_progress();
+	rows_due(INT64_MAX);
+	note_progress();
 }
 
 /* ---- coming ---- */
@@ -284,17 +414,34 @@ forget(struct message *m)
 	unfresh(m);
 	if (m->stuck)
 		TAILQ_REMOVE(&rd.stuck, m, stuck_link);
+	unslow(m);
 	suspect_gone(m);
 	bounce_gone(m);
 	message_free(m);
 }
 
 static void
+go_slowly(struct message *m)
+{
+	struct going *g = xcalloc(1, sizeof(*g));
+
+	g->id = m->id;
+	g->loc = m->loc;
+	g->n = m->env.rcpts_n;
+	TAILQ_INSERT_TAIL(&rd.going, g, link);
+	ev_wake();
+}
+
+static void
 finish(struct message *m)
 {
-	if (m->row)
-		index_delete(rd.index, m->id);
-	spool_final(rd.spool, m->loc);
+	if ((m->row || m->slow) && m->env.rcpts_n >= SLOW_FROM)
+		go_slowly(m);
+	else {
+		if (m->row)
+			index_delete(rd.index, m->id);
+		spool_final(rd.spool, m->loc);
+	}
 	log_as("qmgr", LOG_LV_INFO, "%s: removed", qid_text(m->id).s);
 	stats.finished++;
 	forget(m);
@@ -394,12 +541,8 @@ static void
 write_marks(void)
 {
 	const struct message *m = rd.marks.m;
-	uint8_t *p = buf_reserve(&rd.marks.bytes, rd.marks.n);
-	uint32_t i;
 
-	for (i = 0; i < rd.marks.n; i++)
-		p[i] = m->rcpts[rd.marks.first + i].mark;
-	if (rd.marks.n > 0 && spool_marks(rd.spool, m->loc, rd.marks.first, p, rd.marks.n) == -1)
+	if (rd.marks.n > 0 && spool_marks(rd.spool, m->loc, rd.marks.first, m->marks + rd.marks.first, rd.marks.n) == -1)
 		log_error("%s: the mark of <%s> cannot be written: %s", qid_text(m->id).s, m->env.rcpts[rd.marks.first].addr,
 		    strerror(errno));
 	rd.marks.n = 0;
@@ -444,7 +587,7 @@ ready_mark(struct message *m, uint32_t n, enum mark mark)
 		rd.marks.first = n;
 		rd.marks.n = 1;
 	}
-	m->rcpts[n].mark = (uint8_t)mark;
+	m->marks[n] = (uint8_t)mark;
 	rcpt_set(m, n, mark == MARK_PENDING ? R_IDLE : mark == MARK_HELD ? R_HELD : R_FINAL);
 }
 
@@ -468,6 +611,8 @@ ready_init(struct spool *sp, struct index *ix)
 	rd.index = ix;
 	TAILQ_INIT(&rd.fresh);
 	TAILQ_INIT(&rd.stuck);
+	TAILQ_INIT(&rd.slow);
+	TAILQ_INIT(&rd.going);
 	ev_timer_init(&rd.row_timer, row_timer, NULL);
 	ev_timer_init(&rd.stuck_timer, stuck_timer, NULL);
 	ev_timer_init(&rd.progress_timer, progress_timer, NULL);

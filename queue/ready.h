@@ -34,6 +34,9 @@ int	 ready_put_row(struct message *);
 /* Between these two the marks of that message are gathered, and written by the second, in as few writes as can be. */
 void	 ready_marks_begin(struct message *);
 void	 ready_marks_write(void);
+bool	 ready_going(uint64_t id);	/* it is finished, and its row is still being deleted */
+/* A part of what is put and deleted by and by: a step of the main loop. */
+void	 ready_run(void);
 /* Every message in memory has its row afterwards (the fresh ones are few). */
 void	 ready_flush_rows(void);
 /* If it is in memory: what an administrator changed is in its row too, so that selections see it. */

@@ -209,6 +209,7 @@ sched_run(void)
 	struct dest *d;
 
 	load_run();
+	ready_run();
 	suspect_run();
 	evict();
 	if (sc.paused || !job_may_send())

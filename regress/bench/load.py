@@ -172,6 +172,35 @@ def parallel(port, envelopes, text, connections):
     return [sum(r[0] for r in result), sum(r[1] for r in result)]
 
 
+class Probe:
+    """Meanwhile somebody writes a letter now and then: how long does it take until its 250? Its recipient is none of the others."""
+
+    def __init__(self, port):
+        self.port, self.here, there = port, *multiprocessing.Pipe()
+        self.process = multiprocessing.Process(target=self.run, args=(there,), daemon=True)
+
+    def run(self, pipe):
+        waits = []
+        with lib.Smtp(self.port) as s:
+            s.cmd("EHLO bench.test")
+            while not pipe.poll(0.03):
+                begun = time.monotonic()
+                assert s.mail("a@src.test", "probe@probe.test", b"Subject: x\r\n\r\nx\r\n").startswith("250")
+                waits.append(time.monotonic() - begun)
+        pipe.send(sorted(waits))
+
+    def __enter__(self):
+        self.process.start()
+        return self
+
+    def __exit__(self, *_):
+        self.here.send(None)
+        self.waits = self.here.recv()
+        self.process.join()
+        print("a letter meanwhile: %d of them, 250 after %.0f ms (median), %.0f ms (longest)" % (
+              len(self.waits), 1000 * self.waits[len(self.waits) // 2], 1000 * self.waits[-1]))
+
+
 def status_of(pid, field):
     with open("/proc/%d/status" % pid, encoding="utf-8") as f:
         for line in f:

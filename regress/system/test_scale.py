@@ -59,3 +59,51 @@ def test_sendmail_some_refused():
         assert "Subject: to many" in header.as_string()
         assert p.sendmail("-i", *bad, text=b"Subject: x\n\nhi\n")[0] == 77
         assert p.sendmail("-i", "-f", "<>", bad[0], "one@example.test", text=b"Subject: x\n\nhi\n")[0] == 0
+
+
+def send_many(p, rcpts):
+    with p.smtp() as s:
+        s.cmd("EHLO client.test")
+        s.send("MAIL FROM:<news@src.test>\r\n" + "".join("RCPT TO:<%s>\r\n" % r for r in rcpts) + "DATA\r\n")
+        assert all(s.reply().startswith("250") for _ in range(len(rcpts) + 1))
+        assert s.reply().startswith("354")
+        s.send("Subject: news\r\n\r\nhello\r\n.\r\n")
+        assert s.reply().startswith("250")
+
+
+def test_killed_in_the_middle():
+    """Rows of many recipients come and go in parts: whichever are there when everything is killed, nobody is forgotten."""
+    rcpts = ["reader%d@d%d.test" % (i, i % 60) for i in range(6000)]
+    with Sink() as sink, Postern(RELAY, base=BASE + "limit recipients 6000\n", sink=sink.port, expect_trouble=True) as p:
+        for part in (0.02, 0.5, 0.98):
+            with sink.lock:
+                sink.mails.clear()
+            send_many(p, rcpts)
+            until(lambda enough=len(rcpts) * part: len(arrived(sink)) >= enough, 30)
+            p.kill9()
+            p.start()
+            until(lambda: len(set(arrived(sink))) == len(rcpts), 30)
+            p.wait_empty()
+            assert len(arrived(sink)) <= len(rcpts) + 100 * 100, "only what was in flight comes twice"
+            assert p.ctl_json("queue", "count")[0]["recipients"] == 0
+
+
+def test_deferred_and_removed():
+    """Some of many recipients are put off: their rows alone change; what the counts say is what there is."""
+    rcpts = ["reader%d@d%d.test" % (i, i % 30) for i in range(3000)]
+
+    def refuse(address):
+        return "450 4.2.1 not now" if address.endswith("@d7.test") else None
+    with Sink(rcpt=refuse) as sink, Postern(RELAY + "destination * { retry 2s..2s }\n", base=BASE + "limit recipients 3000\n", sink=sink.port) as p:
+        send_many(p, rcpts)
+
+        def deferred():
+            c = p.ctl_json("queue", "count")[0]
+            return c["deferred"] == c["recipients"] == 100
+        until(deferred, 30)
+        assert p.stop() == 0
+        p.start()
+        assert deferred()
+        sink._rcpt = None
+        p.wait_empty(30)
+        assert sorted(arrived(sink)) == sorted(rcpts)

@@ -37,6 +37,28 @@ counts(struct index *ix, uint64_t messages, uint64_t recipients, uint64_t deferr
 	TEST_INT(c.bytes, messages * 100);
 }
 
+/* A message whose recipients come and go in parts, in one transaction. */
+static void
+parts(struct index *ix)
+{
+	struct index_rcpt r = { .addr = "r@example.org", .domain = "example.org", .action = "out", .mark = MARK_PENDING, .due = 7,
+	    .reply = "" };
+	struct index_msg m = { .id = 77, .loc = { 1, 77000 }, .sender = "a@b", .tag = "", .message_id = "", .size = 100, .uid = -1,
+	    .nrcpt = 3 };
+
+	index_hold(ix, true);
+	TEST_INT(index_put_msg(ix, &m), 0);
+	for (r.n = 0; r.n < 3; r.n++)
+		TEST_INT(index_put_rcpts(ix, 77, &r, 1), 0);
+	index_hold(ix, false);
+	index_turn(ix, true);
+	counts(ix, 1, 3, 0, 0);
+	TEST_INT(index_delete_rcpts(ix, 77, 2), 0);
+	counts(ix, 1, 1, 0, 0);
+	TEST_INT(index_delete(ix, 77), 0);
+	counts(ix, 0, 0, 0, 0);
+}
+
 static void
 rows(struct index *ix)
 {
@@ -44,6 +66,7 @@ rows(struct index *ix)
 	    .notified = true };
 	struct index_msg *m;
 
+	parts(ix);
 	put(ix, 1, 1, 3, 100);
 	put(ix, 2, 1, 1, 50);
 	put(ix, 3, 2, 2, 0);

@@ -106,6 +106,8 @@ marking(struct spool *s)
 	check(s, &msg[20]);
 	TEST_INT(spool_mark(s, msg[2].loc, 3, MARK_DELIVERED), -1);
 	TEST_INT(errno, EINVAL);
+	TEST_INT(spool_marks(s, msg[2].loc, 1, (const uint8_t *)"ppp", 3), -1);
+	TEST_INT(errno, EINVAL);
 	wrong.off += 7;
 	TEST_INT(spool_mark(s, wrong, 0, MARK_DELIVERED), -1);
 	TEST_INT(errno, EBADMSG);
