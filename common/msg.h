@@ -118,8 +118,8 @@ const char *prog_name(enum prog);		/* "listener" */
 #define LISTENER_TO_QUEUE(M)	M(TX_BEGIN, env, 0) M(TX_RCPT, rcpts, 0) M(TX_DATA, data, 0) M(TX_COMMIT, none, 0) \
 				M(TX_ABORT, none, 0) M(LEASE_ASK, none, 0)
 #define QUEUE_TO_LISTENER(M)	M(TX_DONE, tx_done, 0) M(LEASE, lease, 0) M(SPACE, space, 0)
-/* A new edge begins with JOB_HELD for each job deliver still has, then JOBS_TOLD; only then does the queue send jobs. */
-#define QUEUE_TO_DELIVER(M)	M(SEG, seg, 1) M(SEG_GONE, seg, 0) M(JOB, job, 0) M(JOB_ACK, job_ref, 0)
+/* A new edge begins with JOB_HELD for each job deliver still has, then JOBS_TOLD; only then does the queue send jobs. REST_OVER: it is to be tried now, no host rests any more. */
+#define QUEUE_TO_DELIVER(M)	M(SEG, seg, 1) M(SEG_GONE, seg, 0) M(JOB, job, 0) M(JOB_ACK, job_ref, 0) M(REST_OVER, none, 0)
 #define DELIVER_TO_QUEUE(M)	M(JOB_HELD, job_held, 0) M(JOBS_TOLD, none, 0) M(JOB_RESULT, job_result, 0)
 #define DELIVER_TO_AGENT(M)	M(MAIL, mail, 1)
 #define AGENT_TO_DELIVER(M)	M(MAIL_RESULT, mail_result, 0)

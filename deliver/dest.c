@@ -284,15 +284,18 @@ rest(const struct dest *d)
 	return least;
 }
 
-/* Jobs wait in the queue while all hosts rest; then a first connection looks whether it is over. */
+/* Jobs wait in the queue while all hosts rest; then a first connection looks whether it is over. They take along why. */
 static void
 hand_back(struct dest *d, uint64_t ms)
 {
+	const char *why = d->set.n > 0 ? host_why(d->host[0]) : "";
+	struct verdict v = verdict(OUT_NOT_BEFORE, *why != '\0' ? "4.4.1" : "", why);
 	struct job *j;
 
 	while ((j = TAILQ_FIRST(&d->waiting)) != NULL) {
 		leaves(d, j);
-		job_not_before(j, ms);
+		j->rest_ms = ms;
+		job_settle(j, &v);
 	}
 }
 

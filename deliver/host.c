@@ -7,9 +7,12 @@
 #include <string.h>
 #include "ev.h"
 #include "host.h"
+#include "msg.h"
 #include "mx.h"
 #include "source.h"
 #include "xmalloc.h"
+
+MSG_PROTOTYPES(QUEUE_TO_DELIVER)
 
 #define REST_FIRST	(10 * 1000)
 #define REMEMBER	(10 * 60 * 1000)	/* failures after the rest */
@@ -63,6 +66,12 @@ host_rest(const struct host *h)
 	return h->rest_until > now ? h->rest_until - now : 0;
 }
 
+const char *
+host_why(const struct host *h)
+{
+	return h->why != NULL ? h->why : "";
+}
+
 void
 host_failed(struct host *h, const char *why, uint64_t most_ms)
 {
@@ -84,6 +93,20 @@ host_worked(struct host *h)
 {
 	h->failures = 0;
 	h->rest_until = 0;
+}
+
+/* The administrator wants it tried now. */
+void
+on_REST_OVER(struct edge *queue, uint32_t id, struct p_none *p, int fd)
+{
+	struct host *h;
+
+	(void)queue;
+	(void)id;
+	(void)p;
+	(void)fd;
+	RB_FOREACH(h, host_tree, &hosts)
+		host_worked(h);
 }
 
 void

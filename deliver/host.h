@@ -31,6 +31,8 @@ struct host *host_hold(const struct sockaddr *, struct source *);
 void	 host_drop(struct host *);
 /* ms it still rests; 0: it does not. */
 uint64_t host_rest(const struct host *);
+/* What its last failure was; "" if none. */
+const char *host_why(const struct host *);
 /* No connection could be made, or it was refused: rest, longer each time up to most_ms. */
 void	 host_failed(struct host *, const char *why, uint64_t most_ms);
 void	 host_worked(struct host *);

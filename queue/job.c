@@ -95,6 +95,13 @@ seg_gone(void *arg, uint32_t number)
 		send_SEG_GONE(jb.deliver, 0, &p, -1);
 }
 
+void
+job_rest_over(void)
+{
+	if (jb.deliver != NULL)
+		send_REST_OVER(jb.deliver, 0, NULL, -1);
+}
+
 /* Deliver gets the segment's descriptor with the first job in it. -1/errno */
 static int
 seg_use(uint32_t number)

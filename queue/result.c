@@ -166,6 +166,8 @@ take_one(struct message *m, struct job *j, const struct p_job_result *p, const s
 		return;
 	}
 	if (r->outcome == OUT_NOT_BEFORE) {
+		if (*r->text != '\0' && m->rcpts[r->n].last == NULL)	/* so that its reason can be told before it was tried */
+			rcpt_last(m, r->n, r->code, r->dsn, r->text, p->relay);
 		not_before(m, r->n, j->d, p->rest_ms);
 		return;
 	}

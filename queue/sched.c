@@ -231,6 +231,7 @@ sched_wake_all(void)
 	size_t i;
 
 	dest_wake_all();
+	job_rest_over();
 	for (i = 0; (domain = suspend_nth(i)) != NULL; i++)
 		sched_suspend(domain, true);
 }
