@@ -33,9 +33,8 @@ count_step(struct client *c)
 static void
 count_all(struct client *c)
 {
-	struct index_count n = { 0 };
+	struct index_count n = view_totals(control_index());
 
-	index_counts(control_index(), &n);
 	if (c->json)
 		say(c, "{\"messages\": %llu, \"recipients\": %llu, \"deferred\": %llu, \"held\": %llu, \"bytes\": %llu}",
 		    (unsigned long long)n.messages, (unsigned long long)n.recipients, (unsigned long long)n.deferred,

@@ -43,17 +43,6 @@ on_PROCS(struct edge *e, uint32_t id, struct p_procs *p, int fd)
 
 /* ---- status, stats ---- */
 
-static struct index_count
-totals(void)
-{
-	struct index_count n;
-
-	ready_flush_rows();
-	memset(&n, 0, sizeof(n));
-	index_counts(control_index(), &n);
-	return n;
-}
-
 static const char *
 running(bool paused)
 {
@@ -109,7 +98,7 @@ static void
 verb_status(struct client *c, char **argv, int argc)
 {
 	struct rd rd = { buf_data(&vb.raw), vb.raw.len, false };
-	struct index_count n = totals();
+	struct index_count n = view_totals(control_index());
 	struct spool_stat st;
 	struct p_procs p;
 

@@ -69,6 +69,27 @@ view_free(struct view *v)
 	free(v->active);
 }
 
+static void
+add_active(struct message *m, void *arg)
+{
+	uint64_t *active = arg;
+
+	*active += message_live(m) - m->count[R_HELD] - m->count[R_IDLE];
+}
+
+struct index_count
+view_totals(struct index *ix)
+{
+	struct index_count n = { 0 };
+	uint64_t active = 0;
+
+	ready_flush_rows();
+	index_counts(ix, &n);
+	ready_each(add_active, &active);
+	n.deferred = n.recipients > n.held + active ? n.recipients - n.held - active : 0;
+	return n;
+}
+
 const char *
 view_rcpt_state(const struct view *v, uint32_t i)
 {

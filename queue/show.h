@@ -16,6 +16,8 @@ struct view {
 /* Fills in a view from memory if the message is there, else from its row (taken over, or looked up by id). false: no such message. */
 bool	 view_get(struct view *, struct index *, uint64_t id, struct index_msg *row);
 void	 view_free(struct view *);
+/* Of the whole queue; deferred as view_rcpt_state says it. */
+struct index_count view_totals(struct index *);
 const char *view_state(const struct view *);	/* active, deferred, held */
 const char *view_rcpt_state(const struct view *, uint32_t i);
 
