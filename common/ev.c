@@ -14,6 +14,7 @@ static struct {
 	struct ev_defer		*first, **last;
 	bool			 wake;
 	uint64_t		 mono;
+	uint64_t		 woken;			/* us, when this turn's first callback began; 0: none has */
 	int64_t			 wall;
 } loop;
 
@@ -24,6 +25,8 @@ clocks(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	loop.mono = (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+	if (loop.woken == 0)
+		loop.woken = (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
 	clock_gettime(CLOCK_REALTIME, &ts);
 	loop.wall = (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
@@ -86,6 +89,7 @@ ev_turn(void)
 		flags |= EVLOOP_NONBLOCK;
 	/* Before the callbacks: what they ask for is meant for the turn after this. */
 	loop.wake = false;
+	loop.woken = 0;
 	if (event_base_loop(loop.base, flags) == -1)
 		fatal("event_base_loop");
 }
@@ -252,4 +256,17 @@ int64_t
 ev_time_ms(void)
 {
 	return loop.wall;
+}
+
+uint64_t
+ev_busy_us(void)
+{
+	struct timespec ts;
+	uint64_t now;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	now = (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+	if (loop.woken == 0)		/* it was waiting for nothing */
+		loop.woken = now;
+	return now - loop.woken;
 }

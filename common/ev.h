@@ -57,5 +57,6 @@ void	 ev_signal(int sig, void (*)(int));	/* cb runs in the loop, not in the sign
 
 uint64_t ev_now_ms(void);			/* monotonic, taken once a turn */
 int64_t	 ev_time_ms(void);			/* wall clock, ms since 1970, taken once a turn */
+uint64_t ev_busy_us(void);			/* since this turn stopped waiting: since its first callback began */
 
 #endif

@@ -15,6 +15,7 @@
 #include "control_queue.h"
 #include "dest.h"
 #include "ev.h"
+#include "held.h"
 #include "job.h"
 #include "log.h"
 #include "ready.h"
@@ -140,6 +141,7 @@ say_numbers(struct client *c, const struct number *v, size_t n)
 }
 
 #define STATS_NUMBER(name, text)	{ #name, text, stats.name },
+#define HELD_NUMBER(name, text)	{ "held_" #name, text, held_most(HELD_##name) },
 
 static void
 verb_stats(struct client *c, char **argv, int argc)
@@ -160,6 +162,7 @@ verb_stats(struct client *c, char **argv, int argc)
 		{ "syncs", "syncs", st.syncs },
 		{ "commits", "messages in them", st.commits },
 		{ "body_memory", "bytes of messages coming in", st.memory },
+		HELD_STEPS(HELD_NUMBER)
 	};
 
 	say_numbers(c, v, sizeof(v) / sizeof(v[0]));
