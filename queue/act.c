@@ -15,6 +15,7 @@
 #include "job.h"
 #include "ready.h"
 #include "result.h"
+#include "rows.h"
 #include "sched.h"
 #include "stats.h"
 #include "xmalloc.h"
@@ -145,8 +146,9 @@ act_message(struct message *m, enum act act, bool (*wants)(void *, const struct 
 	free(chosen);
 	ev_wake();
 	sched_queue(m);
-	if (done > 0)
-		ready_put_again(id);
+	/* What is in memory still has it in its row too, so that selections see it. */
+	if (done > 0 && (m = ready_find(id)) != NULL && m->row)
+		rows_put(m);
 	return done;
 }
 

@@ -25,6 +25,7 @@
 #include "notice.h"
 #include "qid.h"
 #include "ready.h"
+#include "rows.h"
 #include "route.h"
 #include "sched.h"
 #include "stats.h"
@@ -145,7 +146,7 @@ settle_delay(struct message *m, const struct notice *no)
 		m->rcpts[no->rcpt[i]].delay = DELAY_NONE;
 		m->delays--;
 	}
-	ready_put_row(m);
+	rows_put(m);
 }
 
 /* The marks that waited for it. */

@@ -16,6 +16,7 @@
 #include "control.h"
 #include "ev.h"
 #include "log.h"
+#include "rows.h"
 #include "xmalloc.h"
 
 MSG_PROTOTYPES(PARENT_TO_QUEUE)
@@ -372,13 +373,12 @@ control_overrun(void)
 static void
 go_on(struct client *c)
 {
-	if (c->step != NULL && io_pending(c->io) < CONTROL_HIGH && !control_overrun()) {
-		if (c->step(c)) {
-			if (!c->closing)
-				client_done(c, 0);
-		} else
-			ev_wake();
-	} else if (c->step != NULL && io_pending(c->io) < CONTROL_HIGH)
+	bool may = c->step != NULL && io_pending(c->io) < CONTROL_HIGH && rows_reached(c->ticket);
+
+	if (may && !control_overrun() && c->step(c)) {
+		if (!c->closing)
+			client_done(c, 0);
+	} else if (may)
 		ev_wake();
 	if (c->closing) {
 		io_close_flushed(c->io);

@@ -32,6 +32,7 @@ struct client {
 	bool			 closing;
 	/* A query that goes on in the next turn; true: it is done. */
 	bool			(*step)(struct client *);
+	uint64_t		 ticket;	/* ... that waits until these rows are written (rows.h) */
 	/* its state */
 	uint64_t		 id, at, count, bytes;
 	void			*query;		/* of its verb; freed by drop when the client goes */

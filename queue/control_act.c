@@ -150,35 +150,20 @@ begin(struct client *c, char **argv, int argc, enum act act)
 
 /* ---- the verbs ---- */
 
-static void
-retry_in_memory(struct message *m, void *arg)
-{
-	uint32_t i;
-
-	(void)arg;
-	for (i = 0; i < m->env.rcpts_n; i++)
-		if (m->rcpts[i].state == R_IDLE)
-			m->rcpts[i].due = INT64_MIN;
-	sched_queue(m);
-}
-
+/* What waits need not be loaded for the answer: it is brought in by and by. */
 static void
 retry_all(struct client *c, struct query *q)
 {
-	struct index_count n = { 0 };
+	struct index_count n = view_totals(control_index());
 
-	index_counts(control_index(), &n);
-	q->messages = n.messages;
-	q->recipients = n.recipients - n.held;
+	q->done_messages = q->messages = n.messages;
+	q->done_recipients = q->recipients = n.recipients - n.held;
 	if (q->recipients == 0) {
 		nothing(c, q);
 		return;
 	}
 	selected(c, q);
-	q->done_messages = index_retry(control_index(), 0);
-	q->done_recipients = q->recipients;
-	ready_each(retry_in_memory, NULL);
-	load_all_again();
+	load_retry_all();
 	acted(c, q);
 }
 

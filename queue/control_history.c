@@ -15,6 +15,7 @@
 #include "history.h"
 #include "qid.h"
 #include "ready.h"
+#include "rows.h"
 #include "sched.h"
 #include "show.h"
 #include "suspend.h"
@@ -287,7 +288,8 @@ verb_why(struct client *c, char **argv, int argc)
 		return;
 	}
 	p->has_id = p->why = true;
-	ready_flush_rows();
+	rows_flush();
+	c->ticket = rows_ticket();
 	c->step = past_step;
 	ev_wake();
 }

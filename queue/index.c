@@ -442,7 +442,6 @@ index_open(void)
 
 	spool_lock();
 	iseg_init(&ix->segs);
-	ix->sweep_to = INT64_MIN;
 	ev_timer_init(&ix->timer, turn_soon, NULL);
 	if (access("index.db", F_OK) == -1) {
 		/* A write-ahead log of one that is gone is no part of a new one. */

@@ -61,6 +61,8 @@ int	 index_rcpt_final(struct index *, uint64_t id, uint32_t n);		/* the recipien
 int	 index_delete(struct index *, uint64_t id);
 /* One message with its recipients; the result is freed with index_msg_free. NULL: not there. */
 struct index_msg *index_get(struct index *, uint64_t id);
+/* ... with up to max of its recipients, those from number n on. */
+struct index_msg *index_part(struct index *, uint64_t id, uint32_t n, uint32_t max);
 void	 index_msg_free(struct index_msg *);
 /* Where its row says that it is; false: no row. */
 bool	 index_place(struct index *, uint64_t id, struct loc *);
@@ -72,14 +74,12 @@ bool	 index_has(struct index *, uint64_t id, struct loc);
 /* scheduling: ids of messages with a pending recipient due by then, soonest first, beginning after (due, id); -> how many */
 struct index_due { int64_t due; uint64_t id; struct loc loc; };
 size_t	 index_due(struct index *, int64_t by, struct index_due after, struct index_due *out, size_t max);
-int64_t	 index_next_due(struct index *);		/* wall ms, INT64_MAX: none */
-/* retry: make due now: one message (id) or all (0). -> messages touched. All: index_due hands them out, as due by its `by`, behind what is due. */
-uint64_t index_retry(struct index *, uint64_t id);
 
 /* control */
 struct index_count { uint64_t messages, recipients, deferred, held, bytes; };
 void	 index_counts(struct index *, struct index_count *);
-/* Up to max messages with id > after, of that uid's (or sender's) only if uid >= 0. Freed by the caller one by one. -> how many */
-size_t	 index_list(struct index *, uint64_t after, int64_t uid, struct index_msg **out, size_t max);
+/* Ids behind that one, in order -> how many; the last one (0: none). */
+size_t	 index_ids(struct index *, uint64_t after, uint64_t *out, size_t max);
+uint64_t index_last_id(struct index *);
 
 #endif

@@ -28,8 +28,6 @@ struct index {
 	struct ev_timer	 timer;
 	struct index_count totals;
 	struct iseg_table segs;
-	struct index_due sweep_at;		/* "retry all" has handed out what is up to here */
-	int64_t		 sweep_to;		/* ... and ends there; INT64_MIN: none under way */
 };
 
 int	 index_begin(struct index *);		/* a transaction, if none is open */

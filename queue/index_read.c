@@ -62,10 +62,10 @@ read_rcpt(struct whole *w, struct sqlite3_stmt *st, struct index_rcpt *r)
 }
 
 static struct index_msg *
-read_rcpts(struct index *ix, struct whole *w)
+read_rcpts(struct index *ix, struct whole *w, uint32_t from, uint32_t max)
 {
 	struct index_msg *m = &w->msg;
-	struct sqlite3_stmt *st = index_ask(ix, ST_RCPTS, "i", (int64_t)m->id);
+	struct sqlite3_stmt *st = index_ask(ix, ST_RCPTS, "iii", (int64_t)m->id, (int64_t)from, (int64_t)max);
 	uint32_t cap = 0, i;
 
 	while (index_row(ix, st)) {
@@ -89,7 +89,7 @@ read_rcpts(struct index *ix, struct whole *w)
 }
 
 struct index_msg *
-index_get(struct index *ix, uint64_t id)
+index_part(struct index *ix, uint64_t id, uint32_t from, uint32_t max)
 {
 	struct sqlite3_stmt *st = index_ask(ix, ST_MSG_GET, "i", (int64_t)id);
 	struct whole *w;
@@ -98,7 +98,13 @@ index_get(struct index *ix, uint64_t id)
 		return NULL;
 	w = read_msg(st);
 	index_end(st);
-	return read_rcpts(ix, w);
+	return read_rcpts(ix, w, from, max);
+}
+
+struct index_msg *
+index_get(struct index *ix, uint64_t id)
+{
+	return index_part(ix, id, 0, UINT32_MAX);
 }
 
 bool
@@ -133,26 +139,10 @@ index_msg_free(struct index_msg *m)
 	free(w);
 }
 
-size_t
-index_list(struct index *ix, uint64_t after, int64_t uid, struct index_msg **out, size_t max)
-{
-	struct sqlite3_stmt *st = uid < 0 ? index_ask(ix, ST_MSG_LIST, "ii", (int64_t)after, (int64_t)max) :
-	    index_ask(ix, ST_MSG_LIST_UID, "iii", (int64_t)after, (int64_t)max, uid);
-	size_t n = 0, i;
-
-	while (n < max && index_row(ix, st))
-		out[n++] = &read_msg(st)->msg;
-	if (st != NULL)
-		index_end(st);
-	for (i = 0; i < n; i++)
-		read_rcpts(ix, (struct whole *)out[i]);
-	return n;
-}
-
 /* ---- scheduling ---- */
 
-static size_t
-due_rows(struct index *ix, int64_t by, struct index_due after, struct index_due *out, size_t max)
+size_t
+index_due(struct index *ix, int64_t by, struct index_due after, struct index_due *out, size_t max)
 {
 	struct sqlite3_stmt *st = index_ask(ix, ST_DUE, "iiii", by, after.due, (int64_t)after.id, (int64_t)max);
 	size_t n = 0;
@@ -168,71 +158,30 @@ due_rows(struct index *ix, int64_t by, struct index_due after, struct index_due 
 	return n;
 }
 
-/* What "retry all" still has to hand out: rows of a later time, which are due now. */
-static size_t
-sweep(struct index *ix, int64_t by, struct index_due *out, size_t max)
-{
-	size_t n, i;
-
-	if (ix->sweep_at.due <= by)
-		ix->sweep_at = (struct index_due){ .due = by, .id = INT64_MAX };
-	n = due_rows(ix, ix->sweep_to, ix->sweep_at, out, max);
-	if (n > 0)
-		ix->sweep_at = out[n - 1];
-	if (n < max)
-		ix->sweep_to = INT64_MIN;
-	for (i = 0; i < n; i++) {
-		index_retry(ix, out[i].id);
-		out[i].due = by;
-	}
-	return n;
-}
-
 size_t
-index_due(struct index *ix, int64_t by, struct index_due after, struct index_due *out, size_t max)
+index_ids(struct index *ix, uint64_t after, uint64_t *out, size_t max)
 {
-	size_t n = due_rows(ix, by, after, out, max);
+	struct sqlite3_stmt *st = index_ask(ix, ST_MSG_IDS, "ii", (int64_t)after, (int64_t)max);
+	size_t n = 0;
 
-	if (n < max && by < ix->sweep_to)
-		n += sweep(ix, by, out + n, max - n);
+	while (n < max && index_row(ix, st))
+		out[n++] = (uint64_t)index_int(st, 0);
+	if (st != NULL)
+		index_end(st);
 	return n;
 }
 
-static int64_t
-one_due(struct index *ix, enum st which)
+uint64_t
+index_last_id(struct index *ix)
 {
-	struct sqlite3_stmt *st = index_ask(ix, which, "");
-	int64_t due = INT64_MAX;
+	struct sqlite3_stmt *st = index_ask(ix, ST_MSG_LAST, "");
+	uint64_t id = 0;
 
 	if (index_row(ix, st)) {
-		due = index_int(st, 0);
+		id = (uint64_t)index_int(st, 0);
 		index_end(st);
 	}
-	return due;
-}
-
-int64_t
-index_next_due(struct index *ix)
-{
-	return ix->sweep_to > INT64_MIN ? 0 : one_due(ix, ST_NEXT_DUE);
-}
-
-/* All: a million rows are not rewritten here, but one by one when index_due hands them out. */
-uint64_t
-index_retry(struct index *ix, uint64_t id)
-{
-	int64_t last;
-
-	if (index_begin(ix) == -1)
-		return 0;
-	if (id != 0)
-		return index_run(ix, ST_RETRY_ONE, "i", (int64_t)id) == 0 && index_changes(ix) > 0;
-	last = one_due(ix, ST_LAST_DUE);
-	if (last == INT64_MAX)
-		return 0;
-	ix->sweep_to = last;
-	ix->sweep_at = (struct index_due){ .due = INT64_MIN };
-	return ix->totals.messages;
+	return id;
 }
 
 void

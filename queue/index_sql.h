@@ -107,8 +107,8 @@ static const char index_schema[] =
 	S(MSG_PLACE,	"SELECT seg, size, off FROM msg WHERE id = ?") \
 	S(MSG_MOVE,	"UPDATE msg SET seg = ?2, off = ?3 WHERE id = ?1") \
 	S(MSG_GET,	"SELECT " MSG_COLUMNS " FROM msg WHERE id = ?") \
-	S(MSG_LIST,	"SELECT " MSG_COLUMNS " FROM msg WHERE id > ? ORDER BY id LIMIT ?") \
-	S(MSG_LIST_UID,	"SELECT " MSG_COLUMNS " FROM msg WHERE uid = ?3 AND uid >= 0 AND id > ?1 ORDER BY id LIMIT ?2") \
+	S(MSG_IDS,	"SELECT id FROM msg WHERE id > ? ORDER BY id LIMIT ?") \
+	S(MSG_LAST,	"SELECT id FROM msg ORDER BY id DESC LIMIT 1") \
 	S(RCPT_PUT,	"INSERT OR REPLACE INTO rcpt VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)") \
 	S(RCPT_STATE,	"SELECT mark, attempts FROM rcpt WHERE id = ? AND n = ?") \
 	S(RCPT_SET,	"UPDATE rcpt SET mark = ?3, due = ?4, attempts = ?5, code = ?6, relay = ?7, reply = ?8, notified = ?9," \
@@ -116,16 +116,14 @@ static const char index_schema[] =
 	S(RCPT_DEL,	"DELETE FROM rcpt WHERE id = ? AND n = ?") \
 	S(MSG_LESS,	"UPDATE msg SET live = live - 1 WHERE id = ?") \
 	S(RCPT_ANY,	"SELECT 1 FROM rcpt WHERE id = ? LIMIT 1") \
-	S(RCPTS,	"SELECT n, addr, domain, action, mark, due, attempts, code, relay, reply, notified FROM rcpt WHERE id = ? ORDER BY n") \
+	S(RCPTS,	"SELECT n, addr, domain, action, mark, due, attempts, code, relay, reply, notified FROM rcpt WHERE id = ?" \
+			" AND n >= ? ORDER BY n LIMIT ?") \
 	S(RCPTS_SUM,	"SELECT count(*), total(mark = 112 AND attempts > 0), total(mark = 104) FROM rcpt WHERE id = ?") \
 	S(RCPTS_SUM_TO,	"SELECT count(*), total(mark = 112 AND attempts > 0), total(mark = 104) FROM rcpt WHERE id = ? AND n < ?") \
 	S(RCPTS_DEL_TO,	"DELETE FROM rcpt WHERE id = ? AND n < ?") \
 	S(RCPTS_DEL,	"DELETE FROM rcpt WHERE id = ?") \
 	S(DUE,		"SELECT r.due, r.id, m.seg, m.off FROM (SELECT DISTINCT due, id FROM rcpt WHERE mark = 112 AND due <= ?1" \
 			" AND (due, id) > (?2, ?3) ORDER BY due, id LIMIT ?4) r CROSS JOIN msg m ON m.id = r.id") \
-	S(NEXT_DUE,	"SELECT due FROM rcpt WHERE mark = 112 ORDER BY due LIMIT 1") \
-	S(LAST_DUE,	"SELECT due FROM rcpt WHERE mark = 112 ORDER BY due DESC LIMIT 1") \
-	S(RETRY_ONE,	"UPDATE rcpt SET due = 0 WHERE id = ? AND mark = 112") \
 	S(HISTORY_PUT,	"INSERT INTO history(at, results, block) VALUES(?, ?, ?)") \
 	S(HISTORY_OLD,	"SELECT seq, at, results FROM history ORDER BY seq LIMIT 1") \
 	S(HISTORY_DEL,	"DELETE FROM history WHERE seq = ?") \

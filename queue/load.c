@@ -1,8 +1,9 @@
 /*
  * load: from the index and the record back into memory.
  *
- * Called by sched_run and control. Owns where the next look begins: all rows due before "seen" are in memory, or were put
- * with a due time of their own since (load_due_at). So a look costs what is new, not what waits. A row whose record is gone or
+ * Called by sched_run and control. Owns where the next look begins: all rows due before that are in memory, or were put
+ * with a due time of their own since (load_due_at). So a look costs what is new, not what waits. Owns the message that is under way:
+ * of many recipients a part is read in each turn, and only then it is one of those in memory. A row whose record is gone or
  * damaged is dropped from the index and logged; the spool keeps the damaged piece.
  */
 #include <errno.h>
@@ -13,14 +14,23 @@
 #include "log.h"
 #include "qid.h"
 #include "ready.h"
+#include "rows.h"
 #include "sched.h"
 #include "stats.h"
 
 #define BATCH		100		/* rows a turn */
+#define PART		500		/* recipients a turn */
 #define ROOM		(READY_MAX / 2)	/* looks only while fewer are in memory */
 #define LOOK_MS		20		/* between two looks */
 #define AGAIN_MS	60000		/* after a record that could not be read for now */
 #define CLOCK_SLACK	(10 * 86400 * 1000LL)
+
+/* A message on its way in. */
+struct part {
+	struct message	*m;		/* NULL: none */
+	uint32_t	 at;		/* recipients from this one on are still to be read; UINT32_MAX: none */
+	bool		 hurry;		/* they are due, whatever their rows say */
+};
 
 static struct {
 	struct spool		*spool;
@@ -29,6 +39,12 @@ static struct {
 	int64_t			 next;		/* when there is something to look for */
 	bool			 looking;
 	struct ev_timer		 timer, again;
+	struct part		 part;		/* the one that is under way */
+	struct {
+		bool		 on;
+		uint64_t	 after, last;	/* ids */
+	} all;					/* "retry all" */
+	unsigned		 turns;
 } ld;
 
 static void
@@ -54,24 +70,34 @@ load_due_at(int64_t due)
 		ld.at = (struct index_due){ .due = due - 1 };
 }
 
-void
-load_all_again(void)
+static void
+look_from_start(void)
 {
 	ld.at = (struct index_due){ .due = INT64_MIN };
 	ld.next = clock_now();
 	arm();
 }
 
-static void
-take_row(struct message *m, const struct index_msg *row)
+void
+load_retry_all(void)
 {
-	uint32_t i;
+	ld.all.after = 0;
+	ld.all.last = index_last_id(ld.index);
+	ld.all.on = true;
+	ev_wake();
+}
 
-	m->row = true;
+/* -> the number behind the last recipient that was read */
+static uint32_t
+take_rcpts(struct message *m, const struct index_msg *row)
+{
+	uint32_t i, end = 0;
+
 	for (i = 0; i < row->nrcpt; i++) {
 		const struct index_rcpt *from = &row->rcpts[i];
 		const char *text = from->reply;
 
+		end = from->n + 1;
 		if (from->n >= m->env.rcpts_n)
 			continue;
 		m->rcpts[from->n].due = from->due;
@@ -83,7 +109,7 @@ take_row(struct message *m, const struct index_msg *row)
 		if (strcmp(from->action, m->env.rcpts[from->n].action) != 0)	/* rerouted since */
 			m->env.rcpts[from->n].action = message_strdup(m, from->action);
 	}
-	m->message_id = message_strdup(m, row->message_id);
+	return end;
 }
 
 static struct message *
@@ -103,33 +129,87 @@ load_record(const struct index_msg *row)
 	m->loc = row->loc;
 	m->body_off = se.body_off;
 	m->len = se.body_len;
+	m->row = true;
+	m->message_id = message_strdup(m, row->message_id);
 	message_ready(m, se.marks);
-	take_row(m, row);
 	spool_env_free(&se);
 	return m;
+}
+
+static void
+unreadable(uint64_t id)
+{
+	log_error("%s: its record cannot be read: %s", qid_text(id).s, strerror(errno));
+	if (errno == EBADMSG || errno == ENOENT)
+		index_delete(ld.index, id);
+	else if (ld.again.due == 0)	/* the cursor has passed it: nobody else would come back to it */
+		ev_timer_set(&ld.again, AGAIN_MS);
+}
+
+static void
+take_part(struct part *p, const struct index_msg *row, uint32_t max)
+{
+	uint32_t end = row != NULL ? take_rcpts(p->m, row) : 0;
+
+	p->at = row != NULL && row->nrcpt == max ? end : UINT32_MAX;
+}
+
+/* Its record and up to max of its recipients. false: there is no such message, or it cannot be read. */
+static bool
+part_begin(struct part *p, uint64_t id, uint32_t max)
+{
+	struct index_msg *row = index_part(ld.index, id, 0, max);
+
+	if (row == NULL)
+		return false;
+	if ((p->m = load_record(row)) != NULL)
+		take_part(p, row, max);
+	else
+		unreadable(id);
+	index_msg_free(row);
+	return p->m != NULL;
+}
+
+static void
+part_more(struct part *p, uint32_t max)
+{
+	struct index_msg *row = index_part(ld.index, p->m->id, p->at, max);
+
+	take_part(p, row, max);
+	index_msg_free(row);
+}
+
+static struct message *
+part_end(struct part *p)
+{
+	struct message *m = p->m;
+
+	p->m = NULL;
+	ready_add(m);
+	stats.loaded++;
+	return m;
+}
+
+bool
+load_under_way(uint64_t id)
+{
+	return ld.part.m != NULL && ld.part.m->id == id;
 }
 
 struct message *
 load_message(uint64_t id)
 {
 	struct message *m = ready_find(id);
-	struct index_msg *row;
+	struct part all = { .m = NULL };
 
-	if (m != NULL || ready_going(id) || (row = index_get(ld.index, id)) == NULL)
+	if (m != NULL || rows_going(id))
 		return m;
-	m = load_record(row);
-	if (m != NULL) {
-		ready_add(m);
-		stats.loaded++;
-	} else {
-		log_error("%s: its record cannot be read: %s", qid_text(id).s, strerror(errno));
-		if (errno == EBADMSG || errno == ENOENT)
-			index_delete(ld.index, id);
-		else if (ld.again.due == 0)	/* the cursor has passed it: nobody else would come back to it */
-			ev_timer_set(&ld.again, AGAIN_MS);
+	if (load_under_way(id)) {
+		if (ld.part.at != UINT32_MAX)
+			part_more(&ld.part, UINT32_MAX);
+		return part_end(&ld.part);
 	}
-	index_msg_free(row);
-	return m;
+	return part_begin(&all, id, UINT32_MAX) ? part_end(&all) : NULL;
 }
 
 /* A due time beyond any back-off was written when the clock was wrong: it counts as now. */
@@ -140,17 +220,40 @@ absurd(const struct rcpt *r)
 }
 
 static void
-load_one(uint64_t id)
+make_due(struct message *m, bool hurry)
 {
-	struct message *m;
 	uint32_t i;
 
-	if (ready_find(id) != NULL || (m = load_message(id)) == NULL)
-		return;
 	for (i = 0; i < m->env.rcpts_n; i++)
-		if (absurd(&m->rcpts[i]))
+		if (m->rcpts[i].state == R_IDLE && (hurry || absurd(&m->rcpts[i])))
 			m->rcpts[i].due = clock_now();
 	sched_queue(m);
+}
+
+static void
+part_step(void)
+{
+	struct message *m;
+
+	if (ld.part.at != UINT32_MAX)
+		part_more(&ld.part, PART);
+	if (ld.part.at == UINT32_MAX) {
+		m = part_end(&ld.part);
+		make_due(m, ld.part.hurry);
+	}
+}
+
+/* It is in line afterwards, or under way. */
+static void
+load_one(uint64_t id, bool hurry)
+{
+	struct message *m = ready_find(id);
+
+	ld.part.hurry = hurry;
+	if (m != NULL && hurry)
+		make_due(m, true);
+	else if (m == NULL && !rows_going(id) && part_begin(&ld.part, id, PART) && ld.part.at == UINT32_MAX)
+		part_step();
 }
 
 /* The look is at its end: when is the next one? */
@@ -165,23 +268,54 @@ rest(int64_t now)
 	arm();
 }
 
-void
-load_run(void)
+static bool
+may_go_on(void)
+{
+	return ld.part.m == NULL && ready_count() < ROOM && ready_rcpts() < READY_RCPTS / 2;
+}
+
+static void
+look(void)
 {
 	struct index_due due[BATCH];
 	int64_t now = clock_now();
-	size_t n, i;
+	size_t n = index_due(ld.index, now, ld.at, due, BATCH), i;
 
-	if (!ld.looking || ready_count() >= ROOM || ready_rcpts() >= READY_RCPTS / 2)
-		return;
-	n = index_due(ld.index, now, ld.at, due, BATCH);
-	for (i = 0; i < n && (i == 0 || ready_rcpts() < READY_RCPTS / 2); i++) {
+	for (i = 0; i < n && may_go_on(); i++) {
 		ld.at = due[i];
-		load_one(due[i].id);
+		load_one(due[i].id, false);
 	}
-	if (i == n && n < BATCH)
+	if (i == n && n < BATCH && ld.part.m == NULL)
 		rest(now);
+}
+
+static void
+look_at_all(void)
+{
+	uint64_t id[BATCH];
+	size_t n = index_ids(ld.index, ld.all.after, id, BATCH), i;
+
+	for (i = 0; i < n && id[i] <= ld.all.last && may_go_on(); i++) {
+		ld.all.after = id[i];
+		load_one(id[i], true);
+	}
+	if (n == 0 || (i < n && id[i] > ld.all.last))
+		ld.all.on = false;
+}
+
+/* Both get their turns, so that neither waits for the other to come to its end. */
+void
+load_run(void)
+{
+	if (ld.part.m != NULL)
+		part_step();
+	else if (!may_go_on() || (!ld.looking && !ld.all.on))
+		return;
+	else if (ld.all.on && (!ld.looking || ld.turns++ % 2 == 0))
+		look_at_all();
 	else
+		look();
+	if (ld.looking || ld.all.on || ld.part.m != NULL)
 		ev_wake();
 }
 
@@ -196,7 +330,7 @@ static void
 again(void *arg)
 {
 	(void)arg;
-	load_all_again();
+	look_from_start();
 }
 
 /* Rows that a wrong clock put far into the future are due now. */
@@ -207,8 +341,11 @@ load_absurd(void)
 	struct index_due from = { .due = clock_now() + CLOCK_SLACK };
 	size_t n = index_due(ld.index, INT64_MAX, from, due, BATCH), i;
 
-	for (i = 0; i < n; i++)
-		load_one(due[i].id);
+	for (i = 0; i < n; i++) {
+		load_one(due[i].id, false);
+		while (ld.part.m != NULL)
+			part_step();
+	}
 }
 
 void

@@ -9,14 +9,17 @@
 #include "child.h"
 #include "control.h"
 #include "ev.h"
+#include "held.h"
 #include "history.h"
 #include "id.h"
 #include "intake.h"
 #include "job.h"
+#include "load.h"
 #include "log.h"
 #include "ready.h"
 #include "recovery.h"
 #include "route.h"
+#include "rows.h"
 #include "sched.h"
 #include "suspect.h"
 
@@ -96,7 +99,7 @@ static bool
 may_move(void *arg, uint64_t id, struct loc loc)
 {
 	(void)arg;
-	return ready_find(id) == NULL && !ready_going(id) && !index_broken(index_) && index_has(index_, id, loc);
+	return ready_find(id) == NULL && !load_under_way(id) && !rows_going(id) && !index_broken(index_) && index_has(index_, id, loc);
 }
 
 static void
@@ -141,20 +144,27 @@ main(int argc, char **argv)
 	while (child_turn()) {
 		if (spool == NULL)
 			continue;
+		held(HELD_events);
 		archive_run();
 		intake_commit();
+		held(HELD_intake);
 		sched_run();
+		held(HELD_schedule);
 		bounce_run();
+		held(HELD_bounce);
 		control_run();
+		held(HELD_control);
 		spool_compact(spool, &movers);
 		spool_reclaim(spool);
+		held(HELD_spool);
 		history_run(false);
 		index_turn(index_, false);
 		check_index();
+		held(HELD_index);
 	}
 	control_end();
 	if (spool != NULL) {
-		ready_progress();
+		rows_end();
 		spool_close(spool);
 		history_run(true);
 		index_turn(index_, true);

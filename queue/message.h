@@ -53,7 +53,7 @@ struct rcpt {
 	int64_t		 due;		/* clock_now() */
 	struct job	*job;		/* R_FLYING; or the job whose acknowledgement waits for the notice */
 	const struct last *last;	/* NULL: none yet; several recipients may share one */
-	uint32_t	 row;		/* what its row in the index is from (ready.c); 0: none */
+	uint32_t	 row;		/* what its row in the index is from (rows.c); 0: none */
 };
 
 struct arena_chunk;
@@ -69,6 +69,7 @@ struct message {
 	uint32_t	 cap;			/* room in env.rcpts */
 	const char	*message_id;
 	uint32_t	 put_to;		/* slow: recipients up to this one have their rows */
+	uint64_t	 ticket;		/* slow: whose turn it is (rows.c) */
 	struct last	*latest;		/* the last one that was made */
 	int64_t		 since;			/* fresh: clock_now() */
 	int64_t		 owed_since;		/* R_OWED, DELAY_OWED: the first one */

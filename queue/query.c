@@ -8,7 +8,7 @@
 #include "ev.h"
 #include "groups.h"
 #include "query.h"
-#include "ready.h"
+#include "rows.h"
 #include "xmalloc.h"
 
 static void
@@ -42,7 +42,8 @@ query_begin(struct client *c, char **argv, int argc, enum walk_need need, bool m
 		client_done(c, 64);
 		return NULL;
 	}
-	ready_flush_rows();
+	rows_flush();
+	c->ticket = rows_ticket();
 	q->now = clock_now();
 	q->s.uid = client_sees(c);
 	q->w = select_walk(&q->s, need, q->now);

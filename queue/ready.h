@@ -12,7 +12,6 @@
 
 #define READY_MAX	10000
 #define READY_RCPTS	500000		/* of all of them, but for one message more */
-#define READY_ROW_MS	10		/* what still lives after that gets its row */
 
 void	 ready_init(struct spool *, struct index *);
 struct message *ready_find(uint64_t id);
@@ -29,23 +28,10 @@ void	 ready_overflow(struct message *);
 bool	 ready_settle(struct message *);
 /* Sets a recipient's mark on disk and here. A disk that does not take it is logged: the mail may be sent twice, never lost. */
 void	 ready_mark(struct message *, uint32_t n, enum mark);
-/* Its row as it is now, before anything that comes later; -1: the index does not take it. */
-int	 ready_put_row(struct message *);
 /* Between these two the marks of that message are gathered, and written by the second, in as few writes as can be. */
 void	 ready_marks_begin(struct message *);
 void	 ready_marks_write(void);
-bool	 ready_going(uint64_t id);	/* it is finished, and its row is still being deleted */
-/* A part of what is put and deleted by and by: a step of the main loop. */
-void	 ready_run(void);
-/* Every message in memory has its row afterwards (the fresh ones are few). */
-void	 ready_flush_rows(void);
-/* If it is in memory: what an administrator changed is in its row too, so that selections see it. */
-void	 ready_put_again(uint64_t id);
-/* Notes in the index how far each segment need not be scanned again. By itself once a second, and at the end. */
-void	 ready_progress(void);
 /* Visits every message in memory; cb may settle the one it is given, and no other. */
 void	 ready_each(void (*cb)(struct message *, void *), void *arg);
-/* The recipients that are not final, as the index has them; rows and strings borrowed, .rcpts to be freed. */
-struct index_msg ready_row(const struct message *);
 
 #endif

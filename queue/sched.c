@@ -19,6 +19,7 @@
 #include "ready.h"
 #include "result.h"
 #include "route.h"
+#include "rows.h"
 #include "sched.h"
 #include "suspect.h"
 #include "suspend.h"
@@ -209,7 +210,7 @@ sched_run(void)
 	struct dest *d;
 
 	load_run();
-	ready_run();
+	rows_run();
 	suspect_run();
 	evict();
 	if (sc.paused || !job_may_send())

@@ -12,6 +12,7 @@
 #include "qid.h"
 #include "ready.h"
 #include "retry.h"
+#include "rows.h"
 #include "show.h"
 #include "xmalloc.h"
 
@@ -20,7 +21,11 @@ from_memory(struct view *v, const struct message *m)
 {
 	uint32_t i;
 
-	v->msg = ready_row(m);
+	v->msg = rows_head(m);
+	v->msg.rcpts = xcalloc(v->msg.nrcpt + 1, sizeof(*v->msg.rcpts));
+	for (i = v->msg.nrcpt = 0; i < m->env.rcpts_n; i++)
+		if (m->rcpts[i].state != R_FINAL)
+			v->msg.rcpts[v->msg.nrcpt++] = rows_rcpt(m, i);
 	v->active = xcalloc(v->msg.nrcpt + 1, sizeof(bool));
 	for (i = 0; i < v->msg.nrcpt; i++) {
 		const struct rcpt *r = &m->rcpts[v->msg.rcpts[i].n];
@@ -83,8 +88,9 @@ view_totals(struct index *ix)
 	struct index_count n = { 0 };
 	uint64_t active = 0;
 
-	ready_flush_rows();
+	rows_flush();
 	index_counts(ix, &n);
+	rows_missing(&n);
 	ready_each(add_active, &active);
 	n.deferred = n.recipients > n.held + active ? n.recipients - n.held - active : 0;
 	return n;

@@ -201,6 +201,12 @@ class Probe:
               len(self.waits), 1000 * self.waits[len(self.waits) // 2], 1000 * self.waits[-1]))
 
 
+def held(p):
+    """How long the steps of the queue's loop held the others up at most, lately."""
+    stats = p.ctl_json("stats")[0]
+    return "held up at most: " + ", ".join("%s %.1f ms" % (name[5:], us / 1000) for name, us in stats.items() if name.startswith("held_"))
+
+
 def status_of(pid, field):
     with open("/proc/%d/status" % pid, encoding="utf-8") as f:
         for line in f:

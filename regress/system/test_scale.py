@@ -107,3 +107,29 @@ def test_deferred_and_removed():
         sink._rcpt = None
         p.wait_empty(30)
         assert sorted(arrived(sink)) == sorted(rcpts)
+
+
+def test_retry_all():
+    """What waits, in memory or on disk, of many recipients or of one, is tried once more each, and what is not due is not left out."""
+    rcpts = ["reader%d@d%d.test" % (i, i % 30) for i in range(3000)]
+    asked = []
+
+    def refuse(address):
+        asked.append(address)
+        return "450 4.2.1 not now"
+    with Sink(rcpt=refuse) as sink, Postern(RELAY + "destination * { retry 1h..1h }\n", base=BASE + "limit recipients 3000\n", sink=sink.port) as p:
+        send_many(p, rcpts)
+        with p.smtp() as s:
+            for i in range(5):
+                assert s.mail("a@src.test", "one%d@d1.test" % i, b"Subject: x\r\n\r\nx\r\n").startswith("250")
+
+        def deferred():
+            return p.ctl_json("queue", "count")[0]["deferred"] == 3005
+        for times in (1, 2):
+            until(lambda want=times: len(asked) >= 3005 * want, 30)
+            until(deferred)
+            assert sorted(asked) == sorted((rcpts + ["one%d@d1.test" % i for i in range(5)]) * times)
+            assert p.ctl_json("queue", "retry", "all")[0] == {"messages": 6, "recipients": 3005, "under_way": 0}
+        until(lambda: len(asked) >= 3005 * 3, 30)
+        shown = [p.ctl_json("queue", "show", m["id"])[0] for m in p.ctl_json("queue", "list")]
+        assert all(m["attempts"] >= 2 and m["state"] in ("active", "deferred") for m in shown), shown

@@ -27,7 +27,7 @@ static const struct { const char *name, *sql; } statements[] = {
 static bool
 may_scan(const char *name)
 {
-	static const char *const all[] = { "SEG_ALL", "SEG_MSGS", "TOTALS_GET", "TOTALS_PUT", "COUNT_MSG", "COUNT_RCPT", "NEXT_DUE", "LAST_DUE",
+	static const char *const all[] = { "SEG_ALL", "SEG_MSGS", "TOTALS_GET", "TOTALS_PUT", "COUNT_MSG", "COUNT_RCPT", "MSG_LAST",
 	    "HISTORY_OLD", "HISTORY_SUM", NULL };
 	size_t i;
 
