@@ -63,8 +63,8 @@ printable(uint8_t c)
 	return c >= 0x20 && c != 0x7f;
 }
 
-static void
-line(struct client *c, char kind, struct buf *b)
+void
+say_more(struct client *c, struct buf *b)
 {
 	uint8_t *p = buf_data(b);
 	size_t i;
@@ -72,9 +72,27 @@ line(struct client *c, char kind, struct buf *b)
 	for (i = 0; i < b->len; i++)
 		if (!printable(p[i]))
 			p[i] = '?';
-	io_write(c->io, &kind, 1);
 	io_write(c->io, p, b->len);
+}
+
+void
+say_begin(struct client *c)
+{
+	io_write(c->io, " ", 1);
+}
+
+void
+say_end(struct client *c)
+{
 	io_write(c->io, "\n", 1);
+}
+
+static void
+line(struct client *c, char kind, struct buf *b)
+{
+	io_write(c->io, &kind, 1);
+	say_more(c, b);
+	say_end(c);
 }
 
 static void

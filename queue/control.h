@@ -37,7 +37,6 @@ struct client {
 	uint64_t		 id, at, count, bytes;
 	void			*query;		/* of its verb; freed by drop when the client goes */
 	void			(*drop)(void *);
-	bool			 classic;	/* mailq's listing */
 };
 
 /* ---- for main ---- */
@@ -51,6 +50,10 @@ struct index *control_index(void);
 void	 say(struct client *, const char *, ...) __attribute__((format(printf, 2, 3)));		/* a line for standard output */
 void	 complain(struct client *, const char *, ...) __attribute__((format(printf, 2, 3)));	/* for standard error */
 void	 say_buf(struct client *, struct buf *);	/* a line that is ready; empties it */
+/* A line in pieces. */
+void	 say_begin(struct client *);
+void	 say_more(struct client *, struct buf *);
+void	 say_end(struct client *);
 void	 say_raw(struct client *, const uint8_t *, size_t);	/* lines of a message */
 void	 client_done(struct client *, int code);
 int64_t	 client_sees(const struct client *);	/* the uid whose mail it may see; -1: all mail */

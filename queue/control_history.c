@@ -21,13 +21,17 @@
 #include "suspend.h"
 #include "xmalloc.h"
 
+#define PART	100			/* recipients at once */
+
 struct past {
 	struct client	*c;
 	uint64_t	 id;
 	bool		 has_id;
 	char		*to, *from, *message_id, *domain;
 	uint64_t	 seq, found;
-	bool		 why;
+	bool		 walking;		/* the history is not read to its end yet */
+	bool		 why, there;		/* there: in the queue */
+	uint32_t	 at;			/* why: the next recipient to be told of; UINT32_MAX: none */
 };
 
 static void
@@ -190,21 +194,22 @@ say_next(struct client *c, const struct view *v, uint32_t i)
 	free(next);
 }
 
-/* -> it is in the queue, and this client may know */
-static bool
-say_now(struct client *c, uint64_t id)
+/* Some of its recipients, if it is in the queue and this client may know. */
+static void
+say_now(struct client *c, struct past *p)
 {
 	struct view v;
 	uint32_t i;
-	bool may;
 
-	if (!view_get(&v, control_index(), id, NULL))
-		return false;
-	may = client_sees(c) < 0 || v.msg.uid == client_sees(c);
-	for (i = 0; may && i < v.msg.nrcpt; i++)
+	if (!view_part(&v, control_index(), p->id, p->at, PART)) {
+		p->at = UINT32_MAX;
+		return;
+	}
+	p->there = client_sees(c) < 0 || v.msg.uid == client_sees(c);
+	for (i = 0; p->there && i < v.msg.nrcpt; i++)
 		say_next(c, &v, i);
+	p->at = p->there ? v.more : UINT32_MAX;
 	view_free(&v);
-	return may;
 }
 
 /* ---- the verbs ---- */
@@ -213,17 +218,20 @@ static bool
 past_step(struct client *c)
 {
 	struct past *p = c->query;
-	bool there;
 
-	while (history_page(&p->seq, one, p))
+	while (p->walking || (p->why && p->at != UINT32_MAX)) {
+		if (p->walking)
+			p->walking = history_page(&p->seq, one, p);
+		else
+			say_now(c, p);
 		if (control_overrun() || io_pending(c->io) >= CONTROL_HIGH)
 			return false;
-	there = p->why && say_now(c, p->id);
-	if (p->why && !there && p->found > 0 && !c->json)
+	}
+	if (p->why && !p->there && p->found > 0 && !c->json)
 		say(c, "now: it is not in the queue any more");
-	if (p->found == 0 && !there)
+	if (p->found == 0 && !p->there)
 		complain(c, p->why ? "no such message in the queue, nor in the history" : "nothing in the history fits");
-	client_done(c, p->found > 0 || there ? 0 : 1);
+	client_done(c, p->found > 0 || p->there ? 0 : 1);
 	return true;
 }
 
@@ -233,6 +241,7 @@ begin(struct client *c)
 	struct past *p = xcalloc(1, sizeof(*p));
 
 	p->c = c;
+	p->walking = true;
 	c->query = p;
 	c->drop = past_free;
 	return p;

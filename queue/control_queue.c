@@ -5,167 +5,104 @@
  * messages is listed without holding up the mail. A message that is in memory is shown as it is there, any other as its row.
  * Owns nothing between the steps but what is in struct client.
  */
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include "clock.h"
 #include "control_queue.h"
 #include "ev.h"
+#include "listing.h"
 #include "qid.h"
 #include "query.h"
 #include "show.h"
 #include "xmalloc.h"
 
-#define BATCH	32
 #define PIECE	(64 * 1024)
 
 /* ---- lists ---- */
 
 static void
-list_text(struct client *c, const struct view *v)
-{
-	uint32_t i;
-
-	if (c->count == 0)
-		say(c, "%-13s  %6s  %4s  %-8s  %s", "ID", "size", "age", "state", "from, to");
-	say(c, "%-13s  %6s  %4s  %-8s  <%s>", qid_text(v->msg.id).s, size_text(v->msg.size).s,
-	    span(clock_now() - v->msg.arrival).s, view_state(v), v->msg.sender);
-	for (i = 0; i < v->msg.nrcpt; i++) {
-		const struct index_rcpt *r = &v->msg.rcpts[i];
-
-		if (r->attempts == 0 && *r->reply == '\0')
-			say(c, "%40s<%s>", "", r->addr);
-		else
-			say(c, "%40s<%s> %s, tried %u times, next %s: %s", "", r->addr, view_rcpt_state(v, i), r->attempts,
-			    next_text(v, i).s, r->reply);
-	}
-}
-
-/* The listing that mailq has had since Sendmail. */
-static void
-list_classic(struct client *c, const struct view *v)
-{
-	time_t t = (time_t)(v->msg.arrival / 1000);
-	const char *state = view_state(v), *last = "";
-	char date[32];
-	struct tm tm;
-	uint32_t i;
-
-	if (c->count == 0)
-		say(c, "%-15s %8s ----Arrival Time---- -Sender/Recipient-------", "-Queue ID-", "--Size--");
-	strftime(date, sizeof(date), "%a %b %d %H:%M:%S", localtime_r(&t, &tm));
-	say(c, "%s%c %9llu %s  %s", qid_text(v->msg.id).s, *state == 'a' ? '*' : *state == 'h' ? '!' : ' ',
-	    (unsigned long long)v->msg.size, date, *v->msg.sender != '\0' ? v->msg.sender : "MAILER-DAEMON");
-	for (i = 0; i < v->msg.nrcpt; i++) {
-		const struct index_rcpt *r = &v->msg.rcpts[i];
-
-		if (*r->reply != '\0' && strcmp(r->reply, last) != 0)
-			say(c, "%*s(%s)", 8, "", r->reply);
-		last = r->reply;
-		say(c, "%45s%s", "", r->addr);
-	}
-	say(c, "%s", "");
-}
-
-/* Of a message only the recipients that were asked for. */
-static void
-keep_selected(const struct query *q, struct view *v)
-{
-	uint32_t i, n = 0;
-
-	for (i = 0; i < v->msg.nrcpt; i++)
-		if (query_shows(q, v, i)) {
-			v->msg.rcpts[n] = v->msg.rcpts[i];
-			v->active[n++] = v->active[i];
-		}
-	v->msg.nrcpt = n;
-}
-
-static void
-list_one(struct client *c, uint64_t id)
-{
-	struct buf b = BUF_INIT;
-	struct view v;
-
-	if (!view_get(&v, control_index(), id, NULL))
-		return;
-	keep_selected(c->query, &v);
-	if (v.msg.nrcpt > 0) {
-		if (c->classic)
-			list_classic(c, &v);
-		else if (!c->json)
-			list_text(c, &v);
-		else {
-			view_json(&b, &v);
-			buf_adds(&b, "}");
-			say_buf(c, &b);
-		}
-		c->count++;
-		c->bytes += v.msg.size;
-	}
-	view_free(&v);
-	buf_free(&b);
-}
-
-static void
 list_end(struct client *c)
 {
 	const struct query *q = c->query;
+	uint64_t n = listing_count(q->list);
 
-	if (!c->classic && c->count == 0 && !c->json)
+	if (!q->classic && n == 0 && !c->json)
 		say(c, q->s.whole ? "the queue is empty" : "nothing in the queue is meant by this");
-	else if (c->classic && c->count == 0)
+	else if (q->classic && n == 0)
 		say(c, "Mail queue is empty");
-	else if (c->classic)
-		say(c, "-- %llu Kbytes in %llu Requests.", (unsigned long long)(c->bytes + 1023) / 1024, (unsigned long long)c->count);
+	else if (q->classic)
+		say(c, "-- %llu Kbytes in %llu Requests.", (unsigned long long)(listing_bytes(q->list) + 1023) / 1024,
+		    (unsigned long long)n);
 }
-
-struct found { uint64_t id[BATCH]; size_t n; struct query *q; };
 
 static void
 note_id(void *arg, const struct index_hit *h)
 {
-	struct found *f = arg;
+	struct query *q = arg;
 
-	if (f->q->messages > f->n)
-		f->id[f->n++] = h->id;
+	if (q->messages > q->nfound)
+		q->found[q->nfound++] = h->id;
 }
 
-/* q->messages counts those of this page: each message is listed once. */
+/* q->messages counts those of this page: each message is listed once. -> false: there is none */
+static bool
+next_page(struct query *q)
+{
+	if (q->walked)
+		return false;
+	q->nfound = q->listed = 0;
+	q->messages = 0;
+	query_page(q, QUERY_FOUND, note_id, q);
+	return true;
+}
+
+/* -> false: all is listed */
+static bool
+list_part(struct client *c, struct query *q)
+{
+	if (q->listing) {
+		q->listing = !listing_part(c, q->list);
+		return true;
+	}
+	if (q->listed == q->nfound)
+		return next_page(q);
+	listing_begin(q->list, q->found[q->listed++], q);
+	q->listing = true;
+	return true;
+}
+
 static bool
 list_step(struct client *c)
 {
-	struct found f = { .q = c->query };
-	bool more;
-	size_t i;
-
-	do {
-		f.n = 0;
-		f.q->messages = 0;
-		more = query_page(f.q, BATCH, note_id, &f);
-		for (i = 0; i < f.n; i++)
-			list_one(c, f.id[i]);
-	} while (more && !control_overrun() && io_pending(c->io) < CONTROL_HIGH);
-	if (more)
-		return false;
+	while (list_part(c, c->query))
+		if (control_overrun() || io_pending(c->io) >= CONTROL_HIGH)
+			return false;
 	list_end(c);
 	return true;
+}
+
+static void
+list(struct client *c, char **argv, int argc, enum list_form form)
+{
+	struct query *q = query_begin(c, argv, argc, WALK_NEED_KEY, false, false);
+
+	if (q == NULL)
+		return;
+	q->list = listing_new(form);
+	q->classic = form == LIST_MAILQ;
+	c->step = list_step;
 }
 
 void
 verb_list(struct client *c, char **argv, int argc)
 {
-	if (query_begin(c, argv, argc, WALK_NEED_KEY, false, false) != NULL)
-		c->step = list_step;
+	list(c, argv, argc, c->json ? LIST_JSON : LIST_TEXT);
 }
 
 void
 verb_mailq(struct client *c, char **argv, int argc)
 {
-	c->classic = true;
 	c->json = false;
-	verb_list(c, argv, argc);
+	list(c, argv, argc, LIST_MAILQ);
 }
 
 /* ---- one message ---- */
@@ -177,122 +114,53 @@ no_such(struct client *c, const char *id)
 	client_done(c, 1);
 }
 
-/* The view of a message that this client may see. */
+/* The message's id, if there is one that this client may see. */
 static bool
-may_see(struct client *c, const char *word, struct view *v)
+may_see(struct client *c, const char *word, uint64_t *id)
 {
-	uint64_t id;
+	struct view v;
+	bool may = false;
 
-	if (!qid_parse(word, &id) || !view_get(v, control_index(), id, NULL)) {
-		no_such(c, word);
-		return false;
+	if (qid_parse(word, id) && view_part(&v, control_index(), *id, 0, 0)) {
+		may = client_sees(c) == -1 || v.msg.uid == client_sees(c);
+		view_free(&v);
 	}
-	if (client_sees(c) != -1 && v->msg.uid != client_sees(c)) {
-		view_free(v);
+	if (!may)
 		no_such(c, word);
-		return false;
-	}
+	return may;
+}
+
+static void
+show_free(void *arg)
+{
+	listing_free(arg);
+}
+
+static bool
+show_step(struct client *c)
+{
+	while (!listing_part(c, c->query))
+		if (control_overrun() || io_pending(c->io) >= CONTROL_HIGH)
+			return false;
+	if (listing_count(c->query) == 0)
+		complain(c, "the message left the queue just now, or its record cannot be read");
+	client_done(c, listing_count(c->query) > 0 ? 0 : 1);
 	return true;
-}
-
-static const struct { const char *name; size_t off; } env_fields[] = {
-	{ "client_addr", offsetof(struct p_env, client_addr) }, { "client_name", offsetof(struct p_env, client_name) },
-	{ "helo", offsetof(struct p_env, helo) }, { "proto", offsetof(struct p_env, proto) }, { "user", offsetof(struct p_env, user) },
-	{ "tag", offsetof(struct p_env, tag) }, { "envid", offsetof(struct p_env, envid) },
-};
-
-static const char *
-env_field(const struct p_env *e, size_t i)
-{
-	const char *s;
-
-	memcpy(&s, (const char *)e + env_fields[i].off, sizeof(s));
-	return s;
-}
-
-static void
-show_json(struct client *c, const struct view *v, const struct p_env *e)
-{
-	struct buf b = BUF_INIT;
-	uint32_t i;
-
-	view_json(&b, v);
-	buf_addf(&b, ", \"arrival\": %lld, \"uid\": %lld, \"message_id\": ", (long long)v->msg.arrival / 1000, (long long)v->msg.uid);
-	json_str(&b, v->msg.message_id);
-	for (i = 0; i < sizeof(env_fields) / sizeof(env_fields[0]); i++) {
-		buf_addf(&b, ", \"%s\": ", env_fields[i].name);
-		json_str(&b, env_field(e, i));
-	}
-	buf_adds(&b, ", \"recipients\": [");
-	for (i = 0; i < v->msg.nrcpt; i++) {
-		const struct index_rcpt *r = &v->msg.rcpts[i];
-
-		buf_adds(&b, i > 0 ? ", {\"to\": " : "{\"to\": ");
-		json_str(&b, r->addr);
-		buf_adds(&b, ", \"action\": ");
-		json_str(&b, r->action);
-		buf_addf(&b, ", \"state\": \"%s\", \"attempts\": %u, \"code\": %u, \"reply\": ", view_rcpt_state(v, i), r->attempts,
-		    r->code);
-		json_str(&b, r->reply);
-		buf_adds(&b, "}");
-	}
-	buf_adds(&b, "]}");
-	say_buf(c, &b);
-	buf_free(&b);
-}
-
-static void
-show_text(struct client *c, const struct view *v, const struct p_env *e)
-{
-	char date[64];
-	time_t t = (time_t)(v->msg.arrival / 1000);
-	struct tm tm;
-	uint32_t i;
-
-	strftime(date, sizeof(date), "%Y-%m-%d %H:%M:%S %z", localtime_r(&t, &tm));
-	say(c, "%-12s %s", "id", qid_text(v->msg.id).s);
-	say(c, "%-12s %s", "state", view_state(v));
-	say(c, "%-12s %s (%s ago)", "arrival", date, span(clock_now() - v->msg.arrival).s);
-	say(c, "%-12s %llu bytes", "size", (unsigned long long)v->msg.size);
-	say(c, "%-12s <%s>", "from", v->msg.sender);
-	if (*v->msg.message_id != '\0')
-		say(c, "%-12s %s", "message-id", v->msg.message_id);
-	if (v->msg.uid >= 0)
-		say(c, "%-12s %lld", "uid", (long long)v->msg.uid);
-	for (i = 0; i < sizeof(env_fields) / sizeof(env_fields[0]); i++)
-		if (*env_field(e, i) != '\0')
-			say(c, "%-12s %s", env_fields[i].name, env_field(e, i));
-	for (i = 0; i < v->msg.nrcpt; i++) {
-		const struct index_rcpt *r = &v->msg.rcpts[i];
-
-		say(c, "%-12s <%s> by action %s: %s, tried %u times, next %s", "to", r->addr, r->action, view_rcpt_state(v, i),
-		    r->attempts, next_text(v, i).s);
-		if (*r->reply != '\0')
-			say(c, "%-12s   last reply: %s", "", r->reply);
-	}
 }
 
 void
 verb_show(struct client *c, char **argv, int argc)
 {
-	struct spool_env se;
-	struct view v;
+	uint64_t id;
 
 	(void)argc;
-	if (!may_see(c, argv[0], &v))
+	if (!may_see(c, argv[0], &id))
 		return;
-	if (spool_read_env(control_spool(), v.msg.loc, &se) == -1) {
-		complain(c, "%s: its record cannot be read", argv[0]);
-		client_done(c, 1);
-	} else {
-		if (c->json)
-			show_json(c, &v, &se.env);
-		else
-			show_text(c, &v, &se.env);
-		spool_env_free(&se);
-		client_done(c, 0);
-	}
-	view_free(&v);
+	c->query = listing_new(c->json ? LIST_SHOW_JSON : LIST_SHOW_TEXT);
+	c->drop = show_free;
+	listing_begin(c->query, id, NULL);
+	c->step = show_step;
+	ev_wake();
 }
 
 /* ---- cat ---- */
@@ -343,7 +211,7 @@ cat_step(struct client *c)
 	ssize_t n = -1;
 	bool over = false;
 
-	if (!view_get(&v, control_index(), c->id, NULL)) {
+	if (!view_part(&v, control_index(), c->id, 0, 0)) {
 		complain(c, "the message left the queue");
 		client_done(c, 1);
 		return true;
@@ -383,7 +251,6 @@ verb_cat(struct client *c, char **argv, int argc)
 {
 	int part = argc > 1 ? cat_part(argv[1]) : CAT_ALL;
 	struct cat *k;
-	struct view v;
 
 	if (part == -1) {
 		complain(c, "cat ID headers, body or envelope");
@@ -394,10 +261,8 @@ verb_cat(struct client *c, char **argv, int argc)
 		verb_show(c, argv, 1);
 		return;
 	}
-	if (!may_see(c, argv[0], &v))
+	if (!may_see(c, argv[0], &c->id))
 		return;
-	c->id = v.msg.id;
-	view_free(&v);
 	c->query = k = xcalloc(1, sizeof(*k));
 	c->drop = free;
 	k->part = part;

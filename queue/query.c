@@ -7,6 +7,7 @@
 #include "clock.h"
 #include "ev.h"
 #include "groups.h"
+#include "listing.h"
 #include "query.h"
 #include "rows.h"
 #include "xmalloc.h"
@@ -20,6 +21,7 @@ query_free(void *arg)
 		idset_free(q->seen);
 	free(q->seen);
 	groups_free(q->groups);
+	listing_free(q->list);
 	index_walk_end(&q->w);
 	select_free(&q->s);
 	free(q);

@@ -13,6 +13,7 @@
 #include "select.h"
 #include "show.h"
 
+#define QUERY_FOUND	32
 #define QUERY_PAGE	256		/* rows between two looks at the clock */
 
 struct query {
@@ -27,6 +28,12 @@ struct query {
 	bool		 resumed;		/* "resume domain": nothing to do is no failure */
 	struct idset_at	 at;
 	uint64_t	 done_messages, done_recipients, later;
+	/* control_queue.c */
+	struct listing	*list;
+	uint64_t	 found[QUERY_FOUND];	/* messages of this page */
+	size_t		 nfound, listed;
+	bool		 listing;		/* one of them is under way */
+	bool		 classic;		/* as mailq lists */
 	/* control_count.c */
 	struct groups	*groups;
 };

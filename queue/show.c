@@ -11,31 +11,32 @@
 #include "clock.h"
 #include "qid.h"
 #include "ready.h"
-#include "retry.h"
 #include "rows.h"
 #include "show.h"
 #include "xmalloc.h"
 
 static void
-from_memory(struct view *v, const struct message *m)
+from_memory(struct view *v, const struct message *m, uint32_t n, uint32_t max)
 {
-	uint32_t i;
+	uint32_t room = m->env.rcpts_n < max ? m->env.rcpts_n : max;
+	const struct rcpt *r;
 
 	v->msg = rows_head(m);
-	v->msg.rcpts = xcalloc(v->msg.nrcpt + 1, sizeof(*v->msg.rcpts));
-	for (i = v->msg.nrcpt = 0; i < m->env.rcpts_n; i++)
-		if (m->rcpts[i].state != R_FINAL)
-			v->msg.rcpts[v->msg.nrcpt++] = rows_rcpt(m, i);
-	v->active = xcalloc(v->msg.nrcpt + 1, sizeof(bool));
-	for (i = 0; i < v->msg.nrcpt; i++) {
-		const struct rcpt *r = &m->rcpts[v->msg.rcpts[i].n];
-
-		v->active[i] = r->state != R_HELD && (r->state != R_IDLE || r->due <= clock_now());
+	v->msg.nrcpt = 0;
+	v->msg.rcpts = xcalloc(room + 1, sizeof(*v->msg.rcpts));
+	v->active = xcalloc(room + 1, sizeof(bool));
+	for (; n < m->env.rcpts_n && v->msg.nrcpt < max; n++) {
+		r = &m->rcpts[n];
+		if (r->state == R_FINAL)
+			continue;
+		v->active[v->msg.nrcpt] = r->state != R_HELD && (r->state != R_IDLE || r->due <= clock_now());
+		v->msg.rcpts[v->msg.nrcpt++] = rows_rcpt(m, n);
 	}
+	v->more = n < m->env.rcpts_n ? n : UINT32_MAX;
 }
 
 static void
-from_row(struct view *v, struct index_msg *row)
+from_row(struct view *v, struct index_msg *row, uint32_t max)
 {
 	uint32_t i;
 
@@ -44,23 +45,22 @@ from_row(struct view *v, struct index_msg *row)
 	v->active = xcalloc(row->nrcpt + 1, sizeof(bool));
 	for (i = 0; i < row->nrcpt; i++)
 		v->active[i] = row->rcpts[i].mark != MARK_HELD && row->rcpts[i].due <= clock_now();
+	v->more = row->nrcpt == max && max > 0 ? row->rcpts[max - 1].n + 1 : UINT32_MAX;
 }
 
 bool
-view_get(struct view *v, struct index *ix, uint64_t id, struct index_msg *row)
+view_part(struct view *v, struct index *ix, uint64_t id, uint32_t n, uint32_t max)
 {
 	struct message *m = ready_find(id);
+	struct index_msg *row;
 
 	memset(v, 0, sizeof(*v));
-	if (m != NULL) {
-		if (row != NULL)
-			index_msg_free(row);
-		from_memory(v, m);
-		return true;
-	}
-	if (row == NULL && (row = index_get(ix, id)) == NULL)
+	if (m != NULL)
+		from_memory(v, m, n, max);
+	else if ((row = index_part(ix, id, n, max)) != NULL)
+		from_row(v, row, max);
+	else
 		return false;
-	from_row(v, row);
 	return true;
 }
 
@@ -104,19 +104,54 @@ view_rcpt_state(const struct view *v, uint32_t i)
 	return v->msg.rcpts[i].mark == MARK_HELD ? "held" : "deferred";
 }
 
-const char *
-view_state(const struct view *v)
+static int64_t
+due_in(const struct view *v, uint32_t i)
 {
-	const char *state = "held";
+	int64_t ms = v->active[i] ? 0 : v->msg.rcpts[i].due - clock_now();
+
+	return ms > 0 ? ms / 1000 : 0;
+}
+
+void
+view_sum_free(struct view_sum *s)
+{
+	free(s->reply);
+	*s = (struct view_sum){ .next = -1 };
+}
+
+static void
+sum_one(struct view_sum *s, const struct view *v, uint32_t i)
+{
+	const struct index_rcpt *r = &v->msg.rcpts[i];
+
+	s->n++;
+	if (r->attempts > s->attempts)
+		s->attempts = r->attempts;
+	if (*r->reply != '\0' && (s->reply == NULL || strcmp(s->reply, r->reply) != 0)) {
+		free(s->reply);
+		s->reply = xstrdup(r->reply);
+	}
+	s->active = s->active || v->active[i];
+	if (r->mark == MARK_HELD)
+		return;
+	s->deferred = true;
+	if (s->next == -1 || due_in(v, i) < s->next)
+		s->next = due_in(v, i);
+}
+
+void
+view_sum_add(struct view_sum *s, const struct view *v)
+{
 	uint32_t i;
 
-	for (i = 0; i < v->msg.nrcpt; i++) {
-		if (v->active[i])
-			return "active";
-		if (v->msg.rcpts[i].mark != MARK_HELD)
-			state = "deferred";
-	}
-	return state;
+	for (i = 0; i < v->msg.nrcpt; i++)
+		sum_one(s, v, i);
+}
+
+const char *
+view_sum_state(const struct view_sum *s)
+{
+	return s->active ? "active" : s->deferred ? "deferred" : "held";
 }
 
 /* ---- spans and sizes ---- */
@@ -183,78 +218,4 @@ json_str(struct buf *b, const char *s)
 			put_u8(b, c);
 	}
 	put_u8(b, '"');
-}
-
-static int64_t
-due_in(const struct view *v, uint32_t i)
-{
-	int64_t ms = v->active[i] ? 0 : v->msg.rcpts[i].due - clock_now();
-
-	return ms > 0 ? ms / 1000 : 0;
-}
-
-/* The next of them that is not held; -1: all are. */
-static int64_t
-soonest(const struct view *v)
-{
-	int64_t least = -1, s;
-	uint32_t i;
-
-	for (i = 0; i < v->msg.nrcpt; i++) {
-		if (v->msg.rcpts[i].mark == MARK_HELD)
-			continue;
-		s = due_in(v, i);
-		if (least == -1 || s < least)
-			least = s;
-	}
-	return least;
-}
-
-static void
-list_to(struct buf *b, const struct view *v, uint32_t *attempts, const char **reply)
-{
-	uint32_t i;
-
-	*attempts = 0;
-	*reply = "";
-	for (i = 0; i < v->msg.nrcpt; i++) {
-		const struct index_rcpt *r = &v->msg.rcpts[i];
-
-		if (i > 0)
-			buf_adds(b, ", ");
-		json_str(b, r->addr);
-		if (r->attempts > *attempts)
-			*attempts = r->attempts;
-		if (*r->reply != '\0')
-			*reply = r->reply;
-	}
-}
-
-static void
-json_next(struct buf *b, int64_t s)
-{
-	if (s == -1)
-		buf_adds(b, "null");
-	else
-		buf_addf(b, "%lld", (long long)s);
-}
-
-/* The contract's fields: id, from, to, size, age, state, attempts, next, reply. No brace at the end: more may follow. */
-void
-view_json(struct buf *b, const struct view *v)
-{
-	const char *reply;
-	uint32_t attempts;
-
-	buf_adds(b, "{\"id\": ");
-	json_str(b, qid_text(v->msg.id).s);
-	buf_adds(b, ", \"from\": ");
-	json_str(b, v->msg.sender);
-	buf_adds(b, ", \"to\": [");
-	list_to(b, v, &attempts, &reply);
-	buf_addf(b, "], \"size\": %llu, \"age\": %lld, \"state\": \"%s\", \"attempts\": %u, \"next\": ",
-	    (unsigned long long)v->msg.size, (long long)retry_age(v->msg.arrival, clock_now()) / 1000, view_state(v), attempts);
-	json_next(b, soonest(v));
-	buf_adds(b, ", \"reply\": ");
-	json_str(b, reply);
 }

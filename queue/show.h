@@ -7,21 +7,30 @@
 #include "buf.h"
 #include "index.h"
 
-struct view {
+struct view {				/* a message, or a part of its recipients */
 	struct index_msg	 msg;		/* strings borrowed from memory or from row */
 	struct index_msg	*row;		/* NULL: it is in memory */
 	bool			*active;	/* per recipient */
+	uint32_t		 more;		/* there are more, from this number on; UINT32_MAX: these are the last */
 };
 
-/* Fills in a view from memory if the message is there, else from its row (taken over, or looked up by id). false: no such message. */
-bool	 view_get(struct view *, struct index *, uint64_t id, struct index_msg *row);
+/* Up to max of its recipients, from number n on, from memory if the message is there, else from its rows. false: no such message. */
+bool	 view_part(struct view *, struct index *, uint64_t id, uint32_t n, uint32_t max);
 void	 view_free(struct view *);
+const char *view_rcpt_state(const struct view *, uint32_t i);	/* active, deferred, held */
 /* Of the whole queue; deferred as view_rcpt_state says it. */
 struct index_count view_totals(struct index *);
-const char *view_state(const struct view *);	/* active, deferred, held */
-const char *view_rcpt_state(const struct view *, uint32_t i);
 
-void	 view_json(struct buf *, const struct view *);
+struct view_sum {			/* what is said of a message as a whole */
+	uint32_t	 n, attempts;		/* recipients; the most attempts */
+	int64_t		 next;			/* seconds; -1: all are held */
+	bool		 active, deferred;	/* some are */
+	char		*reply;			/* the last one's that has any; NULL: none */
+};
+void	 view_sum_add(struct view_sum *, const struct view *);
+void	 view_sum_free(struct view_sum *);		/* and made ready for another */
+const char *view_sum_state(const struct view_sum *);	/* active, deferred, held */
+
 void	 json_str(struct buf *, const char *);
 /* "5s", "12m", "3h", "2d" */
 struct span { char s[32]; };

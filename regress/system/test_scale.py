@@ -131,5 +131,13 @@ def test_retry_all():
             assert sorted(asked) == sorted((rcpts + ["one%d@d1.test" % i for i in range(5)]) * times)
             assert p.ctl_json("queue", "retry", "all")[0] == {"messages": 6, "recipients": 3005, "under_way": 0}
         until(lambda: len(asked) >= 3005 * 3, 30)
+        many = max(p.ctl_json("queue", "list"), key=lambda m: len(m["to"]))
+        assert sorted(many["to"]) == sorted(rcpts) and list(many) == ["id", "from", "to", "size", "age", "state", "attempts", "next", "reply"]
+        assert sorted(p.ctl_json("queue", "list", "domain=d7.test")[0]["to"]) == sorted(rcpts[7::30])
+        shown = p.ctl_json("queue", "show", many["id"])[0]
+        assert sorted(shown["to"]) == sorted(rcpts) == sorted(r["to"] for r in shown["recipients"])
+        assert sorted(r["to"] for r in p.ctl_json("why", many["id"]) if "next" in r) == sorted(rcpts)
+        for words in (("queue", "list"), ("queue", "show", many["id"]), ("mailq",)):
+            assert p.ctl(*words)[1].count("reader") == 3000, words
         shown = [p.ctl_json("queue", "show", m["id"])[0] for m in p.ctl_json("queue", "list")]
         assert all(m["attempts"] >= 2 and m["state"] in ("active", "deferred") for m in shown), shown
