@@ -20,6 +20,8 @@
 #include "stats.h"
 #include "xmalloc.h"
 
+#define PART	500		/* recipients at once */
+
 /* Each is told whether the recipient is R_IDLE, R_HELD or R_OWED; -> something was done */
 
 static bool
@@ -122,34 +124,68 @@ note_later(struct message *m, uint32_t n, enum act act)
 	return act != ACT_RELEASE;
 }
 
-uint32_t
-act_message(struct message *m, enum act act, bool (*wants)(void *, const struct message *, uint32_t), void *arg, uint32_t *later)
+/* Those are chosen that are meant as they are now: what stands in line leaves it, and is not due for others' eyes any more. */
+void
+act_begin(struct acting *a, struct message *m, enum act act, bool (*wants)(void *, const struct message *, uint32_t), void *arg)
 {
-	bool *chosen = xcalloc(m->env.rcpts_n + 1, sizeof(*chosen));
-	uint32_t i, done = 0, rcpts_n = m->env.rcpts_n;
-	uint64_t id = m->id;
+	uint32_t i;
 
-	for (i = 0; i < rcpts_n; i++)
-		chosen[i] = m->rcpts[i].state != R_FINAL && wants(arg, m, i);
+	*a = (struct acting){ .act = act, .m = m, .chosen = xcalloc(m->env.rcpts_n + 1, sizeof(bool)) };
+	for (i = 0; i < m->env.rcpts_n; i++)
+		a->chosen[i] = m->rcpts[i].state != R_FINAL && wants(arg, m, i);
 	dest_drop(m, clock_now());
-	for (i = 0; i < rcpts_n; i++) {
-		if (!chosen[i])
-			continue;
-		if (m->rcpts[i].state == R_FLYING || m->rcpts[i].state == R_ROUTING) {
-			if (!note_later(m, i, act))
-				continue;
-			++*later;
-			done++;
-		} else if (m->rcpts[i].state != R_NOTICE)
-			done += deeds[act](m, i);
-	}
-	free(chosen);
+}
+
+static void
+act_one(struct acting *a, uint32_t n)
+{
+	struct message *m = a->m;
+	uint8_t state = m->rcpts[n].state;
+
+	if (state == R_FLYING || state == R_ROUTING) {
+		if (note_later(m, n, a->act)) {
+			a->later++;
+			a->done++;
+		}
+	} else if (state != R_NOTICE && state != R_FINAL)
+		a->done += deeds[a->act](m, n);
+}
+
+bool
+act_part(struct acting *a)
+{
+	struct message *m = a->m;
+	uint32_t end = m->env.rcpts_n - a->at < PART ? m->env.rcpts_n : a->at + PART;
+
+	ready_marks_begin(m);
+	for (; a->at < end; a->at++)
+		if (a->chosen[a->at])
+			act_one(a, a->at);
+	ready_marks_write();
 	ev_wake();
+	if (a->at < m->env.rcpts_n)
+		return false;
+	act_end(a);
+	return true;
+}
+
+void
+act_end(struct acting *a)
+{
+	struct message *m = a->m;
+	uint64_t id;
+
+	free(a->chosen);
+	a->chosen = NULL;
+	a->m = NULL;
+	if (m == NULL)
+		return;
+	id = m->id;
+	m->pins--;
 	sched_queue(m);
 	/* What is in memory still has it in its row too, so that selections see it. */
-	if (done > 0 && (m = ready_find(id)) != NULL && m->row)
+	if (a->done > 0 && (m = ready_find(id)) != NULL && m->row)
 		rows_put(m);
-	return done;
 }
 
 void

@@ -11,8 +11,20 @@
 enum act { ACT_NONE, ACT_RETRY, ACT_HOLD, ACT_RELEASE, ACT_REMOVE, ACT_BOUNCE, ACT_EXPIRE, ACT_REROUTE,
 	ACT_RETRY_HELD };	/* named by its id, what is held is tried too */
 
-/* The recipients of m that wants says; m may be gone afterwards. *later: those whose delivery is under way. -> those acted on, later too */
-uint32_t act_message(struct message *m, enum act, bool (*wants)(void *, const struct message *, uint32_t n), void *arg, uint32_t *later);
+/* What is done to one message, a part at a time; between two parts the message is pinned in memory. All zero: nothing. */
+struct acting {
+	enum act	 act;
+	struct message	*m;			/* NULL: none */
+	bool		*chosen;		/* by recipient */
+	uint32_t	 at;			/* the next one */
+	uint32_t	 done, later;		/* those acted on; of them those whose delivery is under way */
+};
+
+/* Its recipients that wants says. The caller's pin on the message goes over to it. */
+void	 act_begin(struct acting *, struct message *, enum act, bool (*wants)(void *, const struct message *, uint32_t n), void *arg);
+/* -> true: that was the last part; m is let go, and may be gone. */
+bool	 act_part(struct acting *);
+void	 act_end(struct acting *);		/* let go before that, or nothing */
 void	 act_returned(struct message *);	/* what was to be done when its deliveries return */
 
 #endif

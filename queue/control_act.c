@@ -85,33 +85,51 @@ wants(void *arg, const struct message *m, uint32_t n)
 }
 
 static void
-act_on(struct query *q, uint64_t id, uid_t by)
+done_with(struct query *q, uid_t by)
 {
-	struct message *m = load_message(id);
-	uint32_t n, later = 0;
+	const struct acting *a = &q->acting;
 
-	if (m == NULL)
-		return;
-	n = act_message(m, q->act, wants, q, &later);
-	q->done_messages += n > 0;
-	q->done_recipients += n;
-	q->later += later;
-	if (n > 0)
-		log_info("%s: %s, %s, by uid %u", qid_text(id).s, words[q->act].did, plural(n, "recipient").s, by);
+	q->done_messages += a->done > 0;
+	q->done_recipients += a->done;
+	q->later += a->later;
+	if (a->done > 0)
+		log_info("%s: %s, %s, by uid %u", qid_text(q->turn).s, words[q->act].did, plural(a->done, "recipient").s, by);
+	q->turn = 0;
+}
+
+/* A part of the message whose turn it is. -> false: it must be loaded first, which goes on by itself */
+static bool
+act_on(struct query *q, uid_t by)
+{
+	struct message *m;
+	enum load found;
+
+	if (q->acting.m == NULL) {
+		if ((found = load_slowly(q->turn, &m)) == LOAD_WAIT)
+			return false;
+		if (found == LOAD_NONE) {
+			q->turn = 0;
+			return true;
+		}
+		act_begin(&q->acting, m, q->act, wants, q);
+	}
+	if (act_part(&q->acting))
+		done_with(q, by);
+	return true;
 }
 
 static bool
 act_step(struct client *c)
 {
 	struct query *q = c->query;
-	uint64_t id;
 
-	while (!control_overrun() && ready_count() < ROOM) {
-		if (!idset_next(q->seen, &q->at, &id)) {
+	while (!control_overrun() && (q->turn != 0 || ready_count() < ROOM)) {
+		if (q->turn == 0 && !idset_next(q->seen, &q->at, &q->turn)) {
 			acted(c, q);
 			return true;
 		}
-		act_on(q, id, c->uid);
+		if (!act_on(q, c->uid))
+			return false;
 	}
 	return false;
 }

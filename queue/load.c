@@ -30,6 +30,7 @@ struct part {
 	struct message	*m;		/* NULL: none */
 	uint32_t	 at;		/* recipients from this one on are still to be read; UINT32_MAX: none */
 	bool		 hurry;		/* they are due, whatever their rows say */
+	bool		 pin;		/* somebody waits for it */
 };
 
 static struct {
@@ -185,6 +186,8 @@ part_end(struct part *p)
 	struct message *m = p->m;
 
 	p->m = NULL;
+	m->awaited = p->pin;
+	p->pin = false;
 	ready_add(m);
 	stats.loaded++;
 	return m;
@@ -241,6 +244,37 @@ part_step(void)
 		m = part_end(&ld.part);
 		make_due(m, ld.part.hurry);
 	}
+}
+
+enum load
+load_slowly(uint64_t id, struct message **m)
+{
+	if ((*m = ready_find(id)) == NULL && ld.part.m == NULL) {
+		if (rows_going(id) || !part_begin(&ld.part, id, PART))
+			return LOAD_NONE;
+		ld.part.hurry = false;
+		ld.part.pin = true;
+		if (ld.part.at == UINT32_MAX)
+			*m = part_end(&ld.part);
+	}
+	if (*m == NULL)
+		return LOAD_WAIT;
+	(*m)->awaited = false;
+	(*m)->pins++;
+	return LOAD_DONE;
+}
+
+void
+load_let_go(uint64_t id)
+{
+	struct message *m = ready_find(id);
+
+	if (load_under_way(id))
+		ld.part.pin = false;
+	if (m == NULL || !m->awaited)
+		return;
+	m->awaited = false;
+	sched_queue(m);
 }
 
 /* It is in line afterwards, or under way. */

@@ -277,6 +277,6 @@ message_live(const struct message *m)
 bool
 message_busy(const struct message *m)
 {
-	return m->count[R_ROUTING] + m->count[R_QUEUED] + m->count[R_FLYING] + m->count[R_OWED] + m->count[R_NOTICE] +
+	return m->pins > 0 || m->awaited || m->count[R_ROUTING] + m->count[R_QUEUED] + m->count[R_FLYING] + m->count[R_OWED] + m->count[R_NOTICE] +
 	    m->delays > 0;
 }

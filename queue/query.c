@@ -8,6 +8,7 @@
 #include "ev.h"
 #include "groups.h"
 #include "listing.h"
+#include "load.h"
 #include "query.h"
 #include "rows.h"
 #include "xmalloc.h"
@@ -17,6 +18,9 @@ query_free(void *arg)
 {
 	struct query *q = arg;
 
+	act_end(&q->acting);
+	if (q->turn != 0)
+		load_let_go(q->turn);
 	if (q->seen != NULL)
 		idset_free(q->seen);
 	free(q->seen);

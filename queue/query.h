@@ -25,6 +25,8 @@ struct query {
 	uint64_t	 messages, recipients, last;
 	/* control_act.c */
 	enum act	 act;
+	struct acting	 acting;		/* on the message that is its turn */
+	uint64_t	 turn;			/* ... 0: none */
 	bool		 resumed;		/* "resume domain": nothing to do is no failure */
 	struct idset_at	 at;
 	uint64_t	 done_messages, done_recipients, later;

@@ -140,7 +140,7 @@ sched_queue(struct message *m)
 
 	if (m->later)
 		act_returned(m);
-	if (m->count[R_IDLE] > 0 && suspect_may_go(m))
+	if (m->count[R_IDLE] > 0 && m->pins == 0 && !m->awaited && suspect_may_go(m))
 		for (i = 0; i < m->env.rcpts_n; i++)
 			if (m->rcpts[i].state == R_IDLE && m->rcpts[i].due <= now)
 				enqueue(m, i, now);

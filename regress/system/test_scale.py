@@ -2,7 +2,10 @@
 import email
 import email.policy
 
-from lib import LOCAL, BASE, Postern, Sink, until
+import subprocess
+import threading
+
+from lib import B, LOCAL, BASE, Postern, Sink, until
 
 RELAY = """action out relay via smtp://127.0.0.1:$sink
 match from any for any action out
@@ -141,3 +144,40 @@ def test_retry_all():
             assert p.ctl(*words)[1].count("reader") == 3000, words
         shown = [p.ctl_json("queue", "show", m["id"])[0] for m in p.ctl_json("queue", "list")]
         assert all(m["attempts"] >= 2 and m["state"] in ("active", "deferred") for m in shown), shown
+
+
+def test_act_on_many():
+    """What is done to some of many recipients is done to those, a part at a time, by several at once, and by one that goes away."""
+    rcpts = ["reader%d@d%d.test" % (i, i % 30) for i in range(4000)]
+    with Sink(rcpt=lambda address: "450 4.2.1 not now") as sink, \
+            Postern(RELAY + "destination * { retry 1h..1h }\n", base=BASE + "limit recipients 4000\n", sink=sink.port) as p:
+        def count(*words):
+            return p.ctl_json("queue", "count", *words)[0]["recipients"]
+        send_many(p, rcpts)
+        until(lambda: p.ctl_json("queue", "count")[0]["deferred"] == 4000, 30)
+        assert p.stop() == 0
+        p.start()
+        some = len(rcpts[7::30])
+        assert p.ctl_json("queue", "hold", "domain=d7.test")[0] == {"messages": 1, "recipients": some, "under_way": 0}
+        assert count("state=held") == count("domain=d7.test") == some
+        assert p.ctl_json("queue", "release", "state=held")[0]["recipients"] == some and count("state=held") == 0
+        until(lambda: p.ctl_json("queue", "count")[0]["deferred"] == 4000)
+
+        def again(*words):
+            for _ in range(3):
+                p.ctl("queue", *words)
+        threads = [threading.Thread(target=again, args=w) for w in (("hold", "all"), ("release", "all"), ("retry", "domain=d3.test"),
+                                                                    ("hold", "domain=d4.test"))]
+        for t in threads:
+            t.start()
+        for _ in range(10):
+            gone = subprocess.Popen([B + "/bin/posternctl", "-s", p.runtime + "/control.sock", "queue", "hold", "all"], stdout=subprocess.PIPE)
+            gone.stdout.readline()
+            gone.kill()
+            gone.communicate()
+        for t in threads:
+            t.join()
+        assert p.ctl_json("queue", "remove", "domain=d9.test")[0]["recipients"] == some
+        assert p.ctl_json("queue", "remove", "all")[0]["recipients"] >= 4000 - some, "those under way are not gone yet"
+        p.wait_empty()
+        assert all(child["restarts"] == 0 for child in p.ctl_json("status")[0]["processes"])
