@@ -25,6 +25,21 @@ limit recipients 50000
 """
 
 
+TIMES = 200000
+
+
+def windows(times, seconds):
+    """In how many messages did each window of so many seconds see that begins with a message: the least and the most; None: too short."""
+    counts, j = [], 0
+    for i, begin in enumerate(times):
+        while j < len(times) and times[j] < begin + seconds:
+            j += 1
+        if j == len(times):
+            break
+        counts.append(j - i)
+    return (min(counts), max(counts)) if counts else None
+
+
 class Server(asyncio.Protocol):
     """One connection of the sink. shared: counters, see Sink."""
 
@@ -85,6 +100,8 @@ class Server(asyncio.Protocol):
 
     def took(self, out):
         s = self.shared
+        if s.messages.value < TIMES:
+            s.times[s.messages.value] = time.monotonic()
         s.messages.value += 1
         s.recipients.value += len(self.rcpts)
         s.seen.update(self.rcpts)
@@ -101,6 +118,7 @@ class Sink:
         for name in ("messages", "recipients", "distinct", "refused", "rcpts_max", "refuse"):
             setattr(self, name, multiprocessing.Value("q", 0, lock=False))
         self.refuse.value = refuse
+        self.times = multiprocessing.Array("d", TIMES, lock=False)      # of the first messages
         self.port = lib.free_port()
         self.process = multiprocessing.Process(target=self.serve, daemon=True)
 
