@@ -55,18 +55,60 @@ next_page(struct query *q)
 	return true;
 }
 
+static void
+pick(void *arg, const struct index_hit *h)
+{
+	struct query *q = arg;
+
+	q->picking = q->picking && picks_add(&q->picks, h->id, h->n);
+}
+
+/* Which recipients it is about is found out first, unless they are too many. */
+static void
+pick_page(struct query *q)
+{
+	bool more = query_page(q, QUERY_PAGE, pick, q);
+
+	if (!q->picking) {
+		picks_free(&q->picks);
+		query_again(q, WALK_NEED_KEY);
+	} else if (!more) {
+		picks_sort(&q->picks);
+		q->picking = false;
+		q->picked = true;
+	}
+}
+
+/* -> false: there is none */
+static bool
+next_message(struct query *q)
+{
+	const struct pick *p;
+	size_t n;
+
+	if (q->picked) {
+		if ((n = picks_next(&q->picks, &p)) > 0)
+			listing_begin(q->list, p->id, q, p, n);
+		q->listing = n > 0;
+		return n > 0;
+	}
+	if (q->listed == q->nfound)
+		return next_page(q);
+	listing_begin(q->list, q->found[q->listed++], q, NULL, 0);
+	q->listing = true;
+	return true;
+}
+
 /* -> false: all is listed */
 static bool
 list_part(struct client *c, struct query *q)
 {
-	if (q->listing) {
+	if (q->picking)
+		pick_page(q);
+	else if (q->listing)
 		q->listing = !listing_part(c, q->list);
-		return true;
-	}
-	if (q->listed == q->nfound)
-		return next_page(q);
-	listing_begin(q->list, q->found[q->listed++], q);
-	q->listing = true;
+	else
+		return next_message(q);
 	return true;
 }
 
@@ -89,6 +131,7 @@ list(struct client *c, char **argv, int argc, enum list_form form)
 		return;
 	q->list = listing_new(form);
 	q->classic = form == LIST_MAILQ;
+	q->picking = select_by_rcpt(&q->s);
 	c->step = list_step;
 }
 
@@ -158,7 +201,7 @@ verb_show(struct client *c, char **argv, int argc)
 		return;
 	c->query = listing_new(c->json ? LIST_SHOW_JSON : LIST_SHOW_TEXT);
 	c->drop = show_free;
-	listing_begin(c->query, id, NULL);
+	listing_begin(c->query, id, NULL, NULL, 0);
 	c->step = show_step;
 	ev_wake();
 }

@@ -63,6 +63,8 @@ int	 index_delete(struct index *, uint64_t id);
 struct index_msg *index_get(struct index *, uint64_t id);
 /* ... with up to max of its recipients, those from number n on. */
 struct index_msg *index_part(struct index *, uint64_t id, uint32_t n, uint32_t max);
+/* ... with those of these recipients that are not final. */
+struct index_msg *index_some(struct index *, uint64_t id, const uint32_t *n, size_t count);
 void	 index_msg_free(struct index_msg *);
 /* Where its row says that it is; false: no row. */
 bool	 index_place(struct index *, uint64_t id, struct loc *);

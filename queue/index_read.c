@@ -10,6 +10,7 @@
 struct whole {
 	struct index_msg msg;		/* what the caller sees; first */
 	struct buf	 text;
+	uint32_t	 cap;
 };
 
 static const char *
@@ -61,20 +62,24 @@ read_rcpt(struct whole *w, struct sqlite3_stmt *st, struct index_rcpt *r)
 	r->notified = index_int(st, 10) != 0;
 }
 
-static struct index_msg *
-read_rcpts(struct index *ix, struct whole *w, uint32_t from, uint32_t max)
+static void
+add_rcpt(struct whole *w, struct sqlite3_stmt *st)
 {
 	struct index_msg *m = &w->msg;
-	struct sqlite3_stmt *st = index_ask(ix, ST_RCPTS, "iii", (int64_t)m->id, (int64_t)from, (int64_t)max);
-	uint32_t cap = 0, i;
 
-	while (index_row(ix, st)) {
-		if (m->nrcpt == cap) {
-			cap = cap > 0 ? cap * 2 : 4;
-			m->rcpts = xreallocarray(m->rcpts, cap, sizeof *m->rcpts);
-		}
-		read_rcpt(w, st, &m->rcpts[m->nrcpt++]);
+	if (m->nrcpt == w->cap) {
+		w->cap = w->cap > 0 ? w->cap * 2 : 4;
+		m->rcpts = xreallocarray(m->rcpts, w->cap, sizeof *m->rcpts);
 	}
+	read_rcpt(w, st, &m->rcpts[m->nrcpt++]);
+}
+
+static struct index_msg *
+complete(struct whole *w)
+{
+	struct index_msg *m = &w->msg;
+	uint32_t i;
+
 	settle(w, &m->sender);
 	settle(w, &m->tag);
 	settle(w, &m->message_id);
@@ -88,8 +93,8 @@ read_rcpts(struct index *ix, struct whole *w, uint32_t from, uint32_t max)
 	return m;
 }
 
-struct index_msg *
-index_part(struct index *ix, uint64_t id, uint32_t from, uint32_t max)
+static struct whole *
+get_msg(struct index *ix, uint64_t id)
 {
 	struct sqlite3_stmt *st = index_ask(ix, ST_MSG_GET, "i", (int64_t)id);
 	struct whole *w;
@@ -98,7 +103,40 @@ index_part(struct index *ix, uint64_t id, uint32_t from, uint32_t max)
 		return NULL;
 	w = read_msg(st);
 	index_end(st);
-	return read_rcpts(ix, w, from, max);
+	return w;
+}
+
+struct index_msg *
+index_part(struct index *ix, uint64_t id, uint32_t from, uint32_t max)
+{
+	struct whole *w = get_msg(ix, id);
+	struct sqlite3_stmt *st;
+
+	if (w == NULL)
+		return NULL;
+	st = index_ask(ix, ST_RCPTS, "iii", (int64_t)id, (int64_t)from, (int64_t)max);
+	while (index_row(ix, st))
+		add_rcpt(w, st);
+	return complete(w);
+}
+
+struct index_msg *
+index_some(struct index *ix, uint64_t id, const uint32_t *n, size_t count)
+{
+	struct whole *w = get_msg(ix, id);
+	struct sqlite3_stmt *st;
+	size_t i;
+
+	if (w == NULL)
+		return NULL;
+	for (i = 0; i < count; i++) {
+		st = index_ask(ix, ST_RCPT_GET, "ii", (int64_t)id, (int64_t)n[i]);
+		if (!index_row(ix, st))
+			continue;
+		add_rcpt(w, st);
+		index_end(st);
+	}
+	return complete(w);
 }
 
 struct index_msg *

@@ -118,6 +118,8 @@ static const char index_schema[] =
 	S(RCPT_ANY,	"SELECT 1 FROM rcpt WHERE id = ? LIMIT 1") \
 	S(RCPTS,	"SELECT n, addr, domain, action, mark, due, attempts, code, relay, reply, notified FROM rcpt WHERE id = ?" \
 			" AND n >= ? ORDER BY n LIMIT ?") \
+	S(RCPT_GET,	"SELECT n, addr, domain, action, mark, due, attempts, code, relay, reply, notified FROM rcpt WHERE id = ?" \
+			" AND n = ?") \
 	S(RCPTS_SUM,	"SELECT count(*), total(mark = 112 AND attempts > 0), total(mark = 104) FROM rcpt WHERE id = ?") \
 	S(RCPTS_SUM_TO,	"SELECT count(*), total(mark = 112 AND attempts > 0), total(mark = 104) FROM rcpt WHERE id = ? AND n < ?") \
 	S(RCPTS_DEL_TO,	"DELETE FROM rcpt WHERE id = ? AND n < ?") \

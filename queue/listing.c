@@ -31,9 +31,11 @@ enum stage { SUMMING, FIRST, SECOND, OVER };
 struct listing {
 	const struct form *form;
 	const struct query *q;
+	const struct pick *pick;		/* NULL: any */
+	size_t		 npick;
 	uint64_t	 id, count, bytes;
 	enum stage	 stage;
-	uint32_t	 at;			/* the next part begins with this recipient */
+	uint32_t	 at;			/* the next part begins with this recipient, or this pick */
 	uint32_t	 shown;			/* of this stage */
 	struct view_sum	 sum;
 	struct spool_env env;
@@ -363,12 +365,29 @@ cut_off(struct client *c, struct listing *l)
 	l->stage = OVER;
 }
 
+static bool
+next_part(const struct listing *l, struct view *v)
+{
+	uint32_t n[PART];
+	size_t i;
+
+	if (l->pick == NULL)
+		return view_part(v, control_index(), l->id, l->at, PART);
+	for (i = 0; i < PART && l->at + i < l->npick; i++)
+		n[i] = l->pick[l->at + i].n;
+	if (!view_some(v, control_index(), l->id, n, i))
+		return false;
+	if (l->at + i < l->npick)
+		v->more = l->at + (uint32_t)i;
+	return true;
+}
+
 bool
 listing_part(struct client *c, struct listing *l)
 {
 	struct view v;
 
-	if (!view_part(&v, control_index(), l->id, l->at, PART)) {
+	if (!next_part(l, &v)) {
 		cut_off(c, l);
 		return true;
 	}
@@ -392,9 +411,11 @@ forget(struct listing *l)
 }
 
 void
-listing_begin(struct listing *l, uint64_t id, const struct query *q)
+listing_begin(struct listing *l, uint64_t id, const struct query *q, const struct pick *pick, size_t npick)
 {
 	forget(l);
+	l->pick = pick;
+	l->npick = npick;
 	l->id = id;
 	l->q = q;
 	l->at = l->shown = 0;

@@ -15,8 +15,8 @@ struct listing;
 
 struct listing *listing_new(enum list_form);
 void	 listing_free(struct listing *);
-/* The next message; of q's selection its recipients alone (NULL: all of them). */
-void	 listing_begin(struct listing *, uint64_t id, const struct query *q);
+/* The next message: all of it; or of q's selection its recipients alone, which are among the n picked ones, if there are any. */
+void	 listing_begin(struct listing *, uint64_t id, const struct query *q, const struct pick *, size_t n);
 /* One part. -> true: that was all of it */
 bool	 listing_part(struct client *, struct listing *);
 uint64_t listing_count(const struct listing *);	/* messages written out */

@@ -26,6 +26,7 @@ query_free(void *arg)
 	free(q->seen);
 	groups_free(q->groups);
 	listing_free(q->list);
+	picks_free(&q->picks);
 	index_walk_end(&q->w);
 	select_free(&q->s);
 	free(q);
@@ -58,6 +59,16 @@ query_begin(struct client *c, char **argv, int argc, enum walk_need need, bool m
 		q->seen = xcalloc(1, sizeof(*q->seen));
 	ev_wake();
 	return q;
+}
+
+void
+query_again(struct query *q, enum walk_need need)
+{
+	index_walk_end(&q->w);
+	q->w = select_walk(&q->s, need, q->now);
+	q->walked = false;
+	q->messages = q->recipients = 0;
+	q->last = UINT64_MAX;
 }
 
 struct page {

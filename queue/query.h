@@ -10,6 +10,7 @@
 #include "control.h"
 #include "idset.h"
 #include "message.h"
+#include "picks.h"
 #include "select.h"
 #include "show.h"
 
@@ -32,6 +33,8 @@ struct query {
 	uint64_t	 done_messages, done_recipients, later;
 	/* control_queue.c */
 	struct listing	*list;
+	struct picks	 picks;
+	bool		 picking, picked;	/* what is met is gathered first; has been */
 	uint64_t	 found[QUERY_FOUND];	/* messages of this page */
 	size_t		 nfound, listed;
 	bool		 listing;		/* one of them is under way */
@@ -45,6 +48,7 @@ struct query {
  * to be told what. keep: remember the messages that are met.
  */
 struct query *query_begin(struct client *, char **argv, int argc, enum walk_need, bool must, bool keep);
+void	 query_again(struct query *, enum walk_need);		/* the walk, from its beginning */
 /* A page: counts what is selected, and cb (or NULL) for it. -> false: that was the last */
 bool	 query_page(struct query *, unsigned rows, void (*cb)(void *, const struct index_hit *), void *);
 /* Does the selection mean this recipient as it is in memory, or as it is shown? */

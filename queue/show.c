@@ -16,27 +16,28 @@
 #include "xmalloc.h"
 
 static void
-from_memory(struct view *v, const struct message *m, uint32_t n, uint32_t max)
+room_for(struct view *v, const struct message *m, uint32_t most)
 {
-	uint32_t room = m->env.rcpts_n < max ? m->env.rcpts_n : max;
-	const struct rcpt *r;
-
 	v->msg = rows_head(m);
 	v->msg.nrcpt = 0;
-	v->msg.rcpts = xcalloc(room + 1, sizeof(*v->msg.rcpts));
-	v->active = xcalloc(room + 1, sizeof(bool));
-	for (; n < m->env.rcpts_n && v->msg.nrcpt < max; n++) {
-		r = &m->rcpts[n];
-		if (r->state == R_FINAL)
-			continue;
-		v->active[v->msg.nrcpt] = r->state != R_HELD && (r->state != R_IDLE || r->due <= clock_now());
-		v->msg.rcpts[v->msg.nrcpt++] = rows_rcpt(m, n);
-	}
-	v->more = n < m->env.rcpts_n ? n : UINT32_MAX;
+	v->msg.rcpts = xcalloc(most + 1, sizeof(*v->msg.rcpts));
+	v->active = xcalloc(most + 1, sizeof(bool));
+	v->more = UINT32_MAX;
 }
 
 static void
-from_row(struct view *v, struct index_msg *row, uint32_t max)
+add_from_memory(struct view *v, const struct message *m, uint32_t n)
+{
+	const struct rcpt *r = &m->rcpts[n];
+
+	if (r->state == R_FINAL)
+		return;
+	v->active[v->msg.nrcpt] = r->state != R_HELD && (r->state != R_IDLE || r->due <= clock_now());
+	v->msg.rcpts[v->msg.nrcpt++] = rows_rcpt(m, n);
+}
+
+static void
+from_row(struct view *v, struct index_msg *row)
 {
 	uint32_t i;
 
@@ -45,7 +46,7 @@ from_row(struct view *v, struct index_msg *row, uint32_t max)
 	v->active = xcalloc(row->nrcpt + 1, sizeof(bool));
 	for (i = 0; i < row->nrcpt; i++)
 		v->active[i] = row->rcpts[i].mark != MARK_HELD && row->rcpts[i].due <= clock_now();
-	v->more = row->nrcpt == max && max > 0 ? row->rcpts[max - 1].n + 1 : UINT32_MAX;
+	v->more = UINT32_MAX;
 }
 
 bool
@@ -55,12 +56,40 @@ view_part(struct view *v, struct index *ix, uint64_t id, uint32_t n, uint32_t ma
 	struct index_msg *row;
 
 	memset(v, 0, sizeof(*v));
-	if (m != NULL)
-		from_memory(v, m, n, max);
-	else if ((row = index_part(ix, id, n, max)) != NULL)
-		from_row(v, row, max);
-	else
+	if (m != NULL) {
+		room_for(v, m, m->env.rcpts_n < max ? m->env.rcpts_n : max);
+		for (; n < m->env.rcpts_n && v->msg.nrcpt < max; n++)
+			add_from_memory(v, m, n);
+		if (n < m->env.rcpts_n)
+			v->more = n;
+		return true;
+	}
+	if ((row = index_part(ix, id, n, max)) == NULL)
 		return false;
+	from_row(v, row);
+	if (row->nrcpt == max && max > 0)
+		v->more = row->rcpts[max - 1].n + 1;
+	return true;
+}
+
+bool
+view_some(struct view *v, struct index *ix, uint64_t id, const uint32_t *n, size_t count)
+{
+	struct message *m = ready_find(id);
+	struct index_msg *row;
+	size_t i;
+
+	memset(v, 0, sizeof(*v));
+	if (m != NULL) {
+		room_for(v, m, (uint32_t)count);
+		for (i = 0; i < count; i++)
+			if (n[i] < m->env.rcpts_n)
+				add_from_memory(v, m, n[i]);
+		return true;
+	}
+	if ((row = index_some(ix, id, n, count)) == NULL)
+		return false;
+	from_row(v, row);
 	return true;
 }
 

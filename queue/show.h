@@ -16,6 +16,8 @@ struct view {				/* a message, or a part of its recipients */
 
 /* Up to max of its recipients, from number n on, from memory if the message is there, else from its rows. false: no such message. */
 bool	 view_part(struct view *, struct index *, uint64_t id, uint32_t n, uint32_t max);
+/* Those of these recipients that are not final. */
+bool	 view_some(struct view *, struct index *, uint64_t id, const uint32_t *n, size_t count);
 void	 view_free(struct view *);
 const char *view_rcpt_state(const struct view *, uint32_t i);	/* active, deferred, held */
 /* Of the whole queue; deferred as view_rcpt_state says it. */
