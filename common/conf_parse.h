@@ -1,8 +1,9 @@
 /*
  * conf_parse: statements -> struct conf. Private to common/conf*.c.
  *
- * conf_parse.c has the table of statements and the helpers below; conf_parse_*.c have the handlers of one family each. A
- * handler that returns false has reported why, and its statement is left there.
+ * conf_parse.c has the table of statements; conf_parse_*.c have the handlers of one family each, which read by conf_cursor.c (tokens),
+ * conf_option.c (options, blocks) and conf_value.c (numbers). A handler that returns false has reported why, and its statement is left
+ * there.
  */
 #ifndef CONF_PARSE_H
 #define CONF_PARSE_H
@@ -33,7 +34,6 @@ bool	 conf_want_end(struct parse *);
 bool	 conf_bad(struct parse *, const struct conf_tok *, const char *, ...) __attribute__((format(printf, 3, 4)));
 bool	 conf_expected(struct parse *, const struct conf_tok *, const char *what);
 const struct conf_tok *conf_last(const struct parse *);		/* the one taken last */
-int	 conf_table_index(const struct conf *, const char *name);
 
 bool	 conf_is_statement(const char *);
 
@@ -48,22 +48,31 @@ bool	 conf_options(struct parse *, const struct opt_row *, size_t n, void *obj, 
 /* { item, item ... }: one is called at each item; after a bad one reading goes on behind the next separator. */
 bool	 conf_items(struct parse *, bool (*one)(struct parse *, void *), void *obj);
 
-/* <name> -> index of the table, -1 after a report. */
-int	 conf_want_table(struct parse *);
-bool	 conf_want_pattern(struct parse *, struct pattern *, bool table_too);
-bool	 conf_valid_name(const char *);			/* of tables, actions, tags */
-
-/* Values; NULL or what is wrong. */
+/* Numbers; NULL or what is wrong. */
 const char *conf_size(const char *, uint64_t *);
 const char *conf_time(const char *, uint64_t *);		/* ms */
 const char *conf_rate(const char *, uint64_t *);		/* events a minute */
 const char *conf_rate_hour(const char *, uint64_t *);		/* events an hour: what the other is made from */
 const char *conf_count(const char *, uint64_t *);
 bool	 conf_address(const char *, uint16_t port, struct sockaddr_storage *, socklen_t *);	/* [addr] or addr, numeric */
+bool	 conf_valid_name(const char *);			/* of tables, actions, tags */
 
 /* The families. */
+bool	 parse_hostname(struct parse *);
+bool	 parse_domain(struct parse *);
+bool	 parse_spool(struct parse *);
+bool	 parse_runtime(struct parse *);
+bool	 parse_log(struct parse *);
+bool	 parse_resolver(struct parse *);
+bool	 parse_listeners(struct parse *);
+bool	 parse_local_address(struct parse *);	/* conf_host.c wrote it */
+bool	 parse_me(struct parse *);		/* likewise */
+bool	 parse_limit(struct parse *);
+void	 conf_limit_defaults(struct conf *);
 bool	 parse_listen(struct parse *);
+void	 conf_finish(struct parse *);		/* the submission socket is the last listener */
 bool	 parse_table(struct parse *);
+int	 conf_want_table(struct parse *);	/* <name> -> index of the table, -1 after a report */
 bool	 parse_source(struct parse *);
 bool	 parse_pool(struct parse *);
 int	 conf_want_pool(struct parse *);		/* a pool's name -> its index, -1 after a report */
@@ -72,11 +81,10 @@ bool	 parse_bounces(struct parse *);
 bool	 parse_action_name(struct parse *);	/* first pass: the name gets its index */
 bool	 parse_action(struct parse *);
 bool	 parse_match(struct parse *);
+bool	 conf_want_pattern(struct parse *, struct pattern *, bool table_too);
 bool	 parse_archive(struct parse *);
 const char *conf_reply_bad(const char *, char class);	/* is "550 5.7.1 text" not a reply of that class? what is wrong */
 
-void	 conf_defaults(struct parse *);		/* before the statements, and for what they did not say */
-void	 conf_finish(struct parse *);
 void	 conf_check(struct parse *);		/* what only the whole can tell */
 struct conf *conf_build(struct conf_unit *, uint32_t generation);	/* NULL with errors */
 
