@@ -35,7 +35,8 @@ static const struct stmt_row {
 	{ "source",		parse_source,		PASS_SOURCE,		0 },
 	{ "pool",		parse_pool,		PASS_POOL,		0 },
 	{ "destination",	parse_destination,	PASS_REST,		0 },
-	{ "bounces",		parse_bounces,		PASS_REST,		ONCE(6) },
+	{ "bulk",		parse_bulk,		PASS_REST,		ONCE(6) },
+	{ "bounces",		parse_bounces,		PASS_REST,		ONCE(7) },
 	{ "action",		parse_action_name,	PASS_ACTION_NAME,	0 },
 	{ "action",		parse_action,		PASS_REST,		0 },
 	{ "match",		parse_match,		PASS_REST,		0 },
@@ -116,6 +117,7 @@ defaults(struct conf *c)
 	c->log_format = LOG_TEXT;
 	c->log_level = LOG_LV_INFO;
 	conf_limit_defaults(c);
+	conf_class_defaults(c);
 }
 
 static void

@@ -77,7 +77,9 @@ bool	 parse_source(struct parse *);
 bool	 parse_pool(struct parse *);
 int	 conf_want_pool(struct parse *);		/* a pool's name -> its index, -1 after a report */
 bool	 parse_destination(struct parse *);
+bool	 parse_bulk(struct parse *);
 bool	 parse_bounces(struct parse *);
+void	 conf_class_defaults(struct conf *);
 bool	 parse_action_name(struct parse *);	/* first pass: the name gets its index */
 bool	 parse_action(struct parse *);
 bool	 parse_match(struct parse *);

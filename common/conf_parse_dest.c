@@ -1,5 +1,6 @@
 /*
- * conf_parse_dest: `destination ... { ... }` and `bounces { ... }`: how long and how fast mail is tried.
+ * conf_parse_dest: `destination ... { ... }`, `bulk { ... }`, `bounces { ... }`: how long and how fast mail is tried, for whom or of
+ * which kind.
  *
  * Called by conf_parse after the pools, which are named here. Pure code. Which block counts for whom is in conf_query.c.
  */
@@ -9,10 +10,7 @@
 #include "conf_parse.h"
 #include "xmalloc.h"
 
-struct dest_parse {
-	struct conf_dest	*d;
-	unsigned		 seen;
-};
+/* ---- the keys ---- */
 
 static bool
 dest_time(struct parse *p, const char *s, const struct conf_tok *t, uint64_t *out)
@@ -153,6 +151,35 @@ dest_family(struct parse *p, void *obj)
 	return true;
 }
 
+/* ---- a block ---- */
+
+#define ROWS(v)	v, sizeof(v) / sizeof(v[0])
+
+struct dest_parse {
+	struct conf_dest	*d;
+	const struct opt_row	*rows;
+	size_t			 n;
+	unsigned		 seen;
+};
+
+static bool
+dest_item(struct parse *p, void *obj)
+{
+	struct dest_parse *dp = obj;
+
+	return conf_option(p, dp->rows, dp->n, dp->d, &dp->seen);
+}
+
+static bool
+dest_block(struct parse *p, struct conf_dest *d, const struct opt_row *rows, size_t n)
+{
+	struct dest_parse dp = { .d = d, .rows = rows, .n = n };
+
+	return conf_items(p, dest_item, &dp);
+}
+
+/* ---- destination ---- */
+
 static const struct opt_row dest_rows[] = {
 	{ "retry",			dest_retry,		1 },
 	{ "lifetime",			dest_lifetime,		2 },
@@ -165,14 +192,6 @@ static const struct opt_row dest_rows[] = {
 	{ "family",			dest_family,		256 },
 	{ "tls",			NULL,			0 },
 };
-
-static bool
-dest_item(struct parse *p, void *obj)
-{
-	struct dest_parse *dp = obj;
-
-	return conf_option(p, dest_rows, sizeof(dest_rows) / sizeof(dest_rows[0]), dp->d, &dp->seen);
-}
 
 static bool
 dest_name(struct parse *p, struct conf_dest *d, bool mx)
@@ -207,33 +226,46 @@ parse_destination(struct parse *p)
 	struct conf *c = p->conf;
 	const struct conf_tok *t = conf_peek(p);
 	bool mx = conf_tok_is(t, "mx") && p->i + 1 < p->st->n && p->st->v[p->i + 1].kind != TOK_OPEN;
-	struct dest_parse dp = { 0 };
+	struct conf_dest *d;
 
 	p->i += mx;
 	c->dest = conf_more(c->dest, c->ndest, sizeof(*c->dest));
-	dp.d = &c->dest[c->ndest++];
-	if (!dest_name(p, dp.d, mx))
+	d = &c->dest[c->ndest++];
+	if (!dest_name(p, d, mx))
 		return false;
-	if (dest_twice(c, dp.d))
-		return conf_bad(p, conf_last(p), "a second destination \"%s\"; put its keys into the first", dp.d->text);
-	return conf_items(p, dest_item, &dp);
+	if (dest_twice(c, d))
+		return conf_bad(p, conf_last(p), "a second destination \"%s\"; put its keys into the first", d->text);
+	return dest_block(p, d, ROWS(dest_rows));
 }
 
-/* ---- bounces ---- */
+/* ---- classes of mail ---- */
 
-static bool
-bounces_item(struct parse *p, void *obj)
+static const struct opt_row bulk_rows[] = {
+	{ "retry",		dest_retry,		1 },
+	{ "lifetime",		dest_lifetime,		2 },
+	{ "delay-notice",	dest_delay_notice,	4 },
+};
+
+static const struct opt_row bounces_rows[] = {
+	{ "retry",		dest_retry,		1 },
+	{ "lifetime",		dest_lifetime,		2 },
+};
+
+bool
+parse_bulk(struct parse *p)
 {
-	static const struct opt_row rows[] = { { "retry", dest_retry, 1 }, { "lifetime", dest_lifetime, 2 } };
-	struct dest_parse *dp = obj;
-
-	return conf_option(p, rows, sizeof(rows) / sizeof(rows[0]), dp->d, &dp->seen);
+	return dest_block(p, &p->conf->by_class[CLASS_BULK], ROWS(bulk_rows));
 }
 
 bool
 parse_bounces(struct parse *p)
 {
-	struct dest_parse dp = { .d = &p->conf->bounces };
+	return dest_block(p, &p->conf->by_class[CLASS_BOUNCE], ROWS(bounces_rows));
+}
 
-	return conf_items(p, bounces_item, &dp);
+/* Nobody waits for a bounce, so there is nobody to be told of its delay either. */
+void
+conf_class_defaults(struct conf *c)
+{
+	c->by_class[CLASS_BOUNCE] = (struct conf_dest){ .has = DEST_HAS_LIFETIME | DEST_HAS_DELAY_NOTICE, .lifetime = 2ULL * 24 * 3600 * 1000 };
 }
