@@ -2,13 +2,15 @@
  * control_history: history and why.
  *
  * Called by control_verbs. Both read the history block by block, in slices, since nothing in it is indexed; why then says how the
- * message stands and what comes next, in words. Who may only see their own mail sees what they submitted.
+ * message stands and what comes next, in words: its record tells of which class it is, so how long it is tried. Who may only see their
+ * own mail sees what they submitted.
  */
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include "addr.h"
 #include "child.h"
+#include "class.h"
 #include "clock.h"
 #include "control_history.h"
 #include "ev.h"
@@ -139,11 +141,11 @@ one(void *arg, const struct history_result *h)
 /* ---- what comes next ---- */
 
 static char *
-next_of(const struct view *v, uint32_t i)
+next_of(const struct view *v, const struct p_env *e, uint32_t i)
 {
 	const struct index_rcpt *r = &v->msg.rcpts[i];
 	struct message *m = ready_find(v->msg.id);
-	struct dest_policy p = conf_policy(child_conf(), r->domain, NULL);
+	struct dest_policy p = class_policy(child_conf(), e, r->domain);
 	int64_t end = v->msg.arrival + (int64_t)p.lifetime - clock_now();
 	enum rstate state = m != NULL ? m->rcpts[r->n].state : R_IDLE;
 
@@ -161,15 +163,15 @@ next_of(const struct view *v, uint32_t i)
 		return xasprintf("attempt %u is due: it stands in line", r->attempts + 1);
 	if (end <= 0)
 		return xasprintf("attempt %u, the last one, is in %s", r->attempts + 1, span(r->due - clock_now()).s);
-	return xasprintf("attempt %u is in %s; it goes back to the sender if it is not delivered in %s", r->attempts + 1,
-	    span(r->due - clock_now()).s, span(end).s);
+	return xasprintf("attempt %u is in %s; it %s if it is not delivered in %s", r->attempts + 1, span(r->due - clock_now()).s,
+	    *e->sender != '\0' ? "goes back to the sender" : "is given up", span(end).s);
 }
 
 static void
-say_next(struct client *c, const struct view *v, uint32_t i)
+say_next(struct client *c, const struct view *v, const struct p_env *e, uint32_t i)
 {
 	const struct index_rcpt *r = &v->msg.rcpts[i];
-	char *next = next_of(v, i);
+	char *next = next_of(v, e, i);
 	struct buf b = BUF_INIT;
 
 	if (!c->json)
@@ -193,6 +195,7 @@ say_next(struct client *c, const struct view *v, uint32_t i)
 static bool
 say_now(struct client *c, uint64_t id)
 {
+	struct spool_env se;
 	struct view v;
 	uint32_t i;
 	bool may;
@@ -200,8 +203,13 @@ say_now(struct client *c, uint64_t id)
 	if (!view_get(&v, control_index(), id, NULL))
 		return false;
 	may = client_sees(c) < 0 || v.msg.uid == client_sees(c);
-	for (i = 0; may && i < v.msg.nrcpt; i++)
-		say_next(c, &v, i);
+	if (may && spool_read_env(control_spool(), v.msg.loc, &se) == -1)
+		complain(c, "%s: its record cannot be read", qid_text(id).s);
+	else if (may) {
+		for (i = 0; i < v.msg.nrcpt; i++)
+			say_next(c, &v, &se.env, i);
+		spool_env_free(&se);
+	}
 	view_free(&v);
 	return may;
 }

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include "class.h"
 #include "clock.h"
 #include "control_queue.h"
 #include "ev.h"
@@ -217,7 +218,8 @@ show_json(struct client *c, const struct view *v, const struct p_env *e)
 	uint32_t i;
 
 	view_json(&b, v);
-	buf_addf(&b, ", \"arrival\": %lld, \"uid\": %lld, \"message_id\": ", (long long)v->msg.arrival / 1000, (long long)v->msg.uid);
+	buf_addf(&b, ", \"class\": \"%s\", \"arrival\": %lld, \"uid\": %lld, \"message_id\": ", class_name(class_of(e)),
+	    (long long)v->msg.arrival / 1000, (long long)v->msg.uid);
 	json_str(&b, v->msg.message_id);
 	for (i = 0; i < sizeof(env_fields) / sizeof(env_fields[0]); i++) {
 		buf_addf(&b, ", \"%s\": ", env_fields[i].name);
@@ -252,6 +254,7 @@ show_text(struct client *c, const struct view *v, const struct p_env *e)
 	strftime(date, sizeof(date), "%Y-%m-%d %H:%M:%S %z", localtime_r(&t, &tm));
 	say(c, "%-12s %s", "id", qid_text(v->msg.id).s);
 	say(c, "%-12s %s", "state", view_state(v));
+	say(c, "%-12s %s", "class", class_name(class_of(e)));
 	say(c, "%-12s %s (%s ago)", "arrival", date, span(clock_now() - v->msg.arrival).s);
 	say(c, "%-12s %llu bytes", "size", (unsigned long long)v->msg.size);
 	say(c, "%-12s <%s>", "from", v->msg.sender);
