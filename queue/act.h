@@ -9,7 +9,8 @@
 #include "message.h"
 
 enum act { ACT_NONE, ACT_RETRY, ACT_HOLD, ACT_RELEASE, ACT_REMOVE, ACT_BOUNCE, ACT_EXPIRE, ACT_REROUTE,
-	ACT_RETRY_HELD };	/* named by its id, what is held is tried too */
+	ACT_RETRY_HELD,		/* named by its id, what is held is tried too */
+	ACT__N };
 
 /* The recipients of m that wants says; m may be gone afterwards. *later: those whose delivery is under way. -> those acted on, later too */
 uint32_t act_message(struct message *m, enum act, bool (*wants)(void *, const struct message *, uint32_t n), void *arg, uint32_t *later);

@@ -37,6 +37,7 @@ struct client {
 	void			*query;		/* of its verb; freed by drop when the client goes */
 	void			(*drop)(void *);
 	bool			 classic;	/* mailq's listing */
+	const char		*sub;		/* the second word of its verb; NULL: it has none */
 };
 
 /* ---- for main ---- */

@@ -25,7 +25,7 @@
 
 #define ROOM	(READY_MAX / 2)
 
-static const struct { const char *name, *did; } words[] = { [ACT_RETRY] = { "retry", "tried again" }, [ACT_HOLD] = { "hold", "held" },
+static const struct { const char *name, *did; } acts[ACT__N] = { [ACT_RETRY] = { "retry", "tried again" }, [ACT_HOLD] = { "hold", "held" },
 	[ACT_RELEASE] = { "release", "released" }, [ACT_REMOVE] = { "remove", "removed" },
 	[ACT_BOUNCE] = { "bounce", "returned to the sender" }, [ACT_EXPIRE] = { "expire", "given up" },
 	[ACT_REROUTE] = { "reroute", "routed anew" }, [ACT_RETRY_HELD] = { "retry", "tried again" } };
@@ -62,9 +62,9 @@ selected(struct client *c, const struct query *q)
 static void
 acted(struct client *c, const struct query *q)
 {
-	const char *did = words[q->act].did;
+	const char *did = acts[q->act].did;
 
-	log_info("queue %s: %s, %s, by uid %u", words[q->act].name, plural(q->done_messages, "message").s,
+	log_info("queue %s: %s, %s, by uid %u", acts[q->act].name, plural(q->done_messages, "message").s,
 	    plural(q->done_recipients, "recipient").s, c->uid);
 	if (c->json)
 		say(c, "{\"messages\": %llu, \"recipients\": %llu, \"under_way\": %llu}", (unsigned long long)q->done_messages,
@@ -97,7 +97,7 @@ act_on(struct query *q, uint64_t id, uid_t by)
 	q->done_recipients += n;
 	q->later += later;
 	if (n > 0)
-		log_info("%s: %s, %s, by uid %u", qid_text(id).s, words[q->act].did, plural(n, "recipient").s, by);
+		log_info("%s: %s, %s, by uid %u", qid_text(id).s, acts[q->act].did, plural(n, "recipient").s, by);
 }
 
 static bool
@@ -201,40 +201,17 @@ verb_retry(struct client *c, char **argv, int argc)
 	}
 }
 
+/* The table of verbs has this in rows whose second word is the name of an act. */
 void
-verb_hold(struct client *c, char **argv, int argc)
+verb_act(struct client *c, char **argv, int argc)
 {
-	begin(c, argv, argc, ACT_HOLD);
-}
+	enum act act = ACT_RETRY;
 
-void
-verb_release(struct client *c, char **argv, int argc)
-{
-	begin(c, argv, argc, ACT_RELEASE);
-}
-
-void
-verb_remove(struct client *c, char **argv, int argc)
-{
-	begin(c, argv, argc, ACT_REMOVE);
-}
-
-void
-verb_bounce(struct client *c, char **argv, int argc)
-{
-	begin(c, argv, argc, ACT_BOUNCE);
-}
-
-void
-verb_expire(struct client *c, char **argv, int argc)
-{
-	begin(c, argv, argc, ACT_EXPIRE);
-}
-
-void
-verb_reroute(struct client *c, char **argv, int argc)
-{
-	begin(c, argv, argc, ACT_REROUTE);
+	while (act < ACT__N && strcmp(acts[act].name, c->sub) != 0)
+		act++;
+	if (act == ACT__N)
+		fatalx("\"%s\" is no act", c->sub);
+	begin(c, argv, argc, act);
 }
 
 /* ---- suspend ---- */

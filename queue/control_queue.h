@@ -14,12 +14,7 @@ void	 verb_count(struct client *, char **argv, int argc);
 void	 verb_summary(struct client *, char **argv, int argc);
 /* control_act.c */
 void	 verb_retry(struct client *, char **argv, int argc);
-void	 verb_hold(struct client *, char **argv, int argc);
-void	 verb_release(struct client *, char **argv, int argc);
-void	 verb_remove(struct client *, char **argv, int argc);
-void	 verb_bounce(struct client *, char **argv, int argc);
-void	 verb_expire(struct client *, char **argv, int argc);
-void	 verb_reroute(struct client *, char **argv, int argc);
+void	 verb_act(struct client *, char **argv, int argc);	/* the second word is the act's name */
 void	 verb_suspended(struct client *, char **argv, int argc);
 void	 verb_suspend(struct client *, char **argv, int argc);
 void	 verb_resume_domain(struct client *, char **argv, int argc);
