@@ -121,9 +121,8 @@ count_step(struct client *c)
 {
 	struct query *q = c->query;
 
-	while (query_page(q, QUERY_PAGE, NULL, NULL))
-		if (control_overrun())
-			return false;
+	if (!query_walk(q, NULL, NULL))
+		return false;
 	if (q->messages == 0) {
 		nothing(c, q);
 		return true;

@@ -11,6 +11,8 @@
 #include "ready.h"
 #include "xmalloc.h"
 
+#define PAGE	256		/* rows between two looks at the clock */
+
 static void
 query_free(void *arg)
 {
@@ -82,6 +84,15 @@ query_page(struct query *q, unsigned rows, void (*cb)(void *, const struct index
 
 	q->walked = !index_walk_page(control_index(), &q->w, rows, one, &p);
 	return !q->walked;
+}
+
+bool
+query_walk(struct query *q, void (*cb)(void *, const struct index_hit *), void *arg)
+{
+	while (query_page(q, PAGE, cb, arg))
+		if (control_overrun())
+			return false;
+	return true;
 }
 
 bool
