@@ -98,13 +98,6 @@ say_text(struct client *c, const struct history_result *h)
 }
 
 static void
-json_field(struct buf *b, const char *name, const char *value)
-{
-	buf_addf(b, ", \"%s\": ", name);
-	json_str(b, value);
-}
-
-static void
 say_json(struct client *c, const struct history_result *h)
 {
 	struct buf b = BUF_INIT;

@@ -218,24 +218,21 @@ show_json(struct client *c, const struct view *v, const struct p_env *e)
 	uint32_t i;
 
 	view_json(&b, v);
-	buf_addf(&b, ", \"class\": \"%s\", \"arrival\": %lld, \"uid\": %lld, \"message_id\": ", class_name(class_of(e)),
-	    (long long)v->msg.arrival / 1000, (long long)v->msg.uid);
-	json_str(&b, v->msg.message_id);
-	for (i = 0; i < sizeof(env_fields) / sizeof(env_fields[0]); i++) {
-		buf_addf(&b, ", \"%s\": ", env_fields[i].name);
-		json_str(&b, env_field(e, i));
-	}
+	json_field(&b, "class", class_name(class_of(e)));
+	buf_addf(&b, ", \"arrival\": %lld, \"uid\": %lld", (long long)v->msg.arrival / 1000, (long long)v->msg.uid);
+	json_field(&b, "message_id", v->msg.message_id);
+	for (i = 0; i < sizeof(env_fields) / sizeof(env_fields[0]); i++)
+		json_field(&b, env_fields[i].name, env_field(e, i));
 	buf_adds(&b, ", \"recipients\": [");
 	for (i = 0; i < v->msg.nrcpt; i++) {
 		const struct index_rcpt *r = &v->msg.rcpts[i];
 
 		buf_adds(&b, i > 0 ? ", {\"to\": " : "{\"to\": ");
 		json_str(&b, r->addr);
-		buf_adds(&b, ", \"action\": ");
-		json_str(&b, r->action);
-		buf_addf(&b, ", \"state\": \"%s\", \"attempts\": %u, \"code\": %u, \"reply\": ", view_rcpt_state(v, i), r->attempts,
-		    r->code);
-		json_str(&b, r->reply);
+		json_field(&b, "action", r->action);
+		json_field(&b, "state", view_rcpt_state(v, i));
+		buf_addf(&b, ", \"attempts\": %u, \"code\": %u", r->attempts, r->code);
+		json_field(&b, "reply", r->reply);
 		buf_adds(&b, "}");
 	}
 	buf_adds(&b, "]}");

@@ -179,6 +179,13 @@ json_str(struct buf *b, const char *s)
 	put_u8(b, '"');
 }
 
+void
+json_field(struct buf *b, const char *name, const char *value)
+{
+	buf_addf(b, ", \"%s\": ", name);
+	json_str(b, value);
+}
+
 static int64_t
 due_in(const struct view *v, uint32_t i)
 {
@@ -242,13 +249,11 @@ view_json(struct buf *b, const struct view *v)
 
 	buf_adds(b, "{\"id\": ");
 	json_str(b, qid_text(v->msg.id).s);
-	buf_adds(b, ", \"from\": ");
-	json_str(b, v->msg.sender);
+	json_field(b, "from", v->msg.sender);
 	buf_adds(b, ", \"to\": [");
 	list_to(b, v, &attempts, &reply);
 	buf_addf(b, "], \"size\": %llu, \"age\": %lld, \"state\": \"%s\", \"attempts\": %u, \"next\": ",
 	    (unsigned long long)v->msg.size, (long long)retry_age(v->msg.arrival, clock_now()) / 1000, view_state(v), attempts);
 	json_next(b, soonest(v));
-	buf_adds(b, ", \"reply\": ");
-	json_str(b, reply);
+	json_field(b, "reply", reply);
 }

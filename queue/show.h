@@ -23,6 +23,7 @@ const char *view_rcpt_state(const struct view *, uint32_t i);
 
 void	 view_json(struct buf *, const struct view *);
 void	 json_str(struct buf *, const char *);
+void	 json_field(struct buf *, const char *name, const char *value);	/* , "name": "value" */
 /* "5s", "12m", "3h", "2d" */
 struct span { char s[32]; };
 struct span span(int64_t ms);
