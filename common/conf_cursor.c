@@ -1,5 +1,5 @@
 /*
- * conf_cursor: walks over the tokens of a statement, and says what it met instead of what was expected.
+ * conf_cursor: walks over the tokens of a statement, takes what is wanted, and says what it met instead.
  *
  * Called by the conf_parse family for each statement. Pure code; owns nothing. What is wrong is reported to the unit with its
  * place, and the caller gets false or NULL.
@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "addr.h"
 #include "conf_parse.h"
 #include "xmalloc.h"
 
@@ -101,6 +102,52 @@ conf_want(struct parse *p, const char *what)
 	}
 	p->i++;
 	return t->text;
+}
+
+bool
+conf_want_text(struct parse *p, char **out, const char *what)
+{
+	const char *s = conf_want(p, what);
+
+	if (s == NULL)
+		return false;
+	free(*out);
+	*out = xstrdup(s);
+	return true;
+}
+
+bool
+conf_want_domain(struct parse *p, char **out, const char *what)
+{
+	if (!conf_want_text(p, out, what))
+		return false;
+	return addr_valid_domain(*out, false) || conf_bad(p, conf_last(p), "\"%s\" is not a valid domain name", *out);
+}
+
+bool
+conf_want_path(struct parse *p, char **out)
+{
+	if (!conf_want_text(p, out, "a full path"))
+		return false;
+	return (*out)[0] == '/' || conf_bad(p, conf_last(p), "\"%s\" is not a full path; begin it with /", *out);
+}
+
+const char *
+conf_want_name(struct parse *p, const char *what, int (*index)(const struct conf *, const char *))
+{
+	char wanted[64];
+	const char *name;
+
+	snprintf(wanted, sizeof(wanted), "a name for the %s", what);
+	if ((name = conf_want(p, wanted)) == NULL)
+		return NULL;
+	if (!conf_valid_name(name))
+		conf_bad(p, conf_last(p), "\"%s\" cannot be the %s's name; use letters, digits, - _ and .", name, what);
+	else if (index(p->conf, name) != -1)
+		conf_bad(p, conf_last(p), "a second %s \"%s\"; give it another name", what, name);
+	else
+		return name;
+	return NULL;
 }
 
 bool

@@ -29,6 +29,12 @@ bool	 conf_accept_kind(struct parse *, enum tok_kind);
 /* A word or string, else NULL after a report that says what was expected. */
 const char *conf_want(struct parse *, const char *what);
 bool	 conf_want_kind(struct parse *, enum tok_kind, const char *what);
+/* A word or string that is copied to *out in place of what was there; the latter two look what it is. */
+bool	 conf_want_text(struct parse *, char **out, const char *what);
+bool	 conf_want_domain(struct parse *, char **out, const char *what);
+bool	 conf_want_path(struct parse *, char **out);
+/* A name for a new "table" or the like; index finds those that are there already. */
+const char *conf_want_name(struct parse *, const char *what, int (*index)(const struct conf *, const char *));
 bool	 conf_want_end(struct parse *);
 /* Reports at a token (NULL: behind the last one); false. */
 bool	 conf_bad(struct parse *, const struct conf_tok *, const char *, ...) __attribute__((format(printf, 3, 4)));
@@ -45,6 +51,7 @@ struct opt_row {
 };
 bool	 conf_option(struct parse *, const struct opt_row *, size_t n, void *obj, unsigned *seen);	/* one of them */
 bool	 conf_options(struct parse *, const struct opt_row *, size_t n, void *obj, unsigned *seen);
+#define ROWS(v)	(v), sizeof(v) / sizeof((v)[0])
 /* { item, item ... }: one is called at each item; after a bad one reading goes on behind the next separator. */
 bool	 conf_items(struct parse *, bool (*one)(struct parse *, void *), void *obj);
 

@@ -153,8 +153,6 @@ dest_family(struct parse *p, void *obj)
 
 /* ---- a block ---- */
 
-#define ROWS(v)	v, sizeof(v) / sizeof(v[0])
-
 struct dest_parse {
 	struct conf_dest	*d;
 	const struct opt_row	*rows;

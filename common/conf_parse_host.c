@@ -6,56 +6,27 @@
  */
 #include <sys/un.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include "addr.h"
 #include "conf_parse.h"
 #include "xmalloc.h"
 
-static bool
-want_domain(struct parse *p, char **out, const char *what)
-{
-	const char *s = conf_want(p, what);
-
-	if (s == NULL)
-		return false;
-	if (!addr_valid_domain(s, false))
-		return conf_bad(p, conf_last(p), "\"%s\" is not a valid domain name", s);
-	free(*out);
-	*out = xstrdup(s);
-	return conf_want_end(p);
-}
-
 bool
 parse_hostname(struct parse *p)
 {
-	return want_domain(p, &p->conf->hostname, "the full name of this host");
+	return conf_want_domain(p, &p->conf->hostname, "the full name of this host") && conf_want_end(p);
 }
 
 bool
 parse_domain(struct parse *p)
 {
-	return want_domain(p, &p->conf->domain, "a domain");
-}
-
-static bool
-want_path(struct parse *p, char **out)
-{
-	const char *s = conf_want(p, "a full path");
-
-	if (s == NULL)
-		return false;
-	if (s[0] != '/')
-		return conf_bad(p, conf_last(p), "\"%s\" is not a full path; begin it with /", s);
-	free(*out);
-	*out = xstrdup(s);
-	return true;
+	return conf_want_domain(p, &p->conf->domain, "a domain") && conf_want_end(p);
 }
 
 bool
 parse_spool(struct parse *p)
 {
-	return want_path(p, &p->conf->spool) && conf_want_end(p);
+	return conf_want_path(p, &p->conf->spool) && conf_want_end(p);
 }
 
 bool
@@ -63,7 +34,7 @@ parse_runtime(struct parse *p)
 {
 	const struct conf_tok *t = conf_peek(p);
 
-	if (!want_path(p, &p->conf->runtime))
+	if (!conf_want_path(p, &p->conf->runtime))
 		return false;
 	if (strlen(p->conf->runtime) + sizeof("/control.sock.new") > sizeof(((struct sockaddr_un *)0)->sun_path))
 		return conf_bad(p, t, "this path is too long for the sockets in it; 90 bytes are the most");
@@ -113,9 +84,9 @@ parse_log(struct parse *p)
 		p->conf->log_kind = LOG_TO_STDERR;
 	else if (!conf_accept(p, "file"))
 		return conf_expected(p, conf_peek(p), "syslog, stderr or file \"/path\"");
-	else if (p->conf->log_kind = LOG_TO_FILE, !want_path(p, &p->conf->log_path))
+	else if (p->conf->log_kind = LOG_TO_FILE, !conf_want_path(p, &p->conf->log_path))
 		return false;
-	return conf_options(p, rows, sizeof(rows) / sizeof(rows[0]), p->conf, &seen);
+	return conf_options(p, ROWS(rows), p->conf, &seen);
 }
 
 /* ADDRESS[@PORT] */
@@ -180,11 +151,5 @@ parse_local_address(struct parse *p)
 bool
 parse_me(struct parse *p)
 {
-	const char *s = conf_want(p, "an account");
-
-	if (s == NULL)
-		return false;
-	free(p->conf->me);
-	p->conf->me = xstrdup(s);
-	return conf_want_end(p);
+	return conf_want_text(p, &p->conf->me, "an account") && conf_want_end(p);
 }

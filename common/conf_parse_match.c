@@ -228,7 +228,7 @@ parse_match(struct parse *p)
 	m = &c->match[c->nmatch++];
 	m->line = first->pos.line;
 	m->from_table = m->for_pattern.table = m->helo.table = m->mail_from.table = m->tag.table = m->action = -1;
-	if (!conf_options(p, match_rows, sizeof(match_rows) / sizeof(match_rows[0]), m, &seen))
+	if (!conf_options(p, ROWS(match_rows), m, &seen))
 		return false;
 	if (!(seen & SEEN_FROM))
 		return conf_bad(p, first, "this match says nothing of the client; add from any, local, socket, auth or a network");

@@ -58,15 +58,8 @@ table_item(struct parse *p, void *obj)
 static bool
 table_file(struct parse *p, struct conf_table *t)
 {
-	const char *s = conf_want(p, "the file's full path");
-
 	t->kind = TABLE_FILE;
-	if (s == NULL)
-		return false;
-	if (s[0] != '/')
-		return conf_bad(p, conf_last(p), "\"%s\" is not a full path; begin it with /", s);
-	t->path = xstrdup(s);
-	return conf_want_end(p);
+	return conf_want_path(p, &t->path) && conf_want_end(p);
 }
 
 bool
@@ -74,15 +67,11 @@ parse_table(struct parse *p)
 {
 	struct conf *c = p->conf;
 	const struct conf_tok *t = conf_peek(p);
-	const char *name = conf_want(p, "a name for the table");
+	const char *name = conf_want_name(p, "table", table_index);
 	struct conf_table *table;
 
 	if (name == NULL)
 		return false;
-	if (!conf_valid_name(name))
-		return conf_bad(p, t, "\"%s\" cannot name a table; use letters, digits, - _ and .", name);
-	if (table_index(c, name) != -1)
-		return conf_bad(p, t, "a second table \"%s\"; give it another name", name);
 	if (c->ntable >= UINT16_MAX)
 		return conf_bad(p, t, "too many tables");
 	c->table = conf_more(c->table, c->ntable, sizeof(*c->table));
