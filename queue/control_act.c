@@ -136,8 +136,8 @@ count_step(struct client *c)
 	return false;
 }
 
-static void
-begin(struct client *c, char **argv, int argc, enum act act)
+void
+act_begin(struct client *c, char **argv, int argc, enum act act)
 {
 	struct query *q = query_begin(c, argv, argc, WALK_NEED_KEY, true, true);
 
@@ -186,7 +186,7 @@ verb_retry(struct client *c, char **argv, int argc)
 {
 	struct query *q;
 
-	begin(c, argv, argc, ACT_RETRY);
+	act_begin(c, argv, argc, ACT_RETRY);
 	q = c->query;
 	if (c->closing)
 		return;
@@ -210,7 +210,7 @@ verb_act(struct client *c, char **argv, int argc)
 		act++;
 	if (act == ACT__N)
 		fatalx("\"%s\" is no act", c->sub);
-	begin(c, argv, argc, act);
+	act_begin(c, argv, argc, act);
 }
 
 /* ---- suspend ---- */
@@ -283,7 +283,7 @@ verb_resume_domain(struct client *c, char **argv, int argc)
 	if (!set(c, argv[0], false))
 		return;
 	only[0] = xasprintf("domain=%s", argv[0]);
-	begin(c, only, 1, ACT_RETRY);
+	act_begin(c, only, 1, ACT_RETRY);
 	((struct query *)c->query)->resumed = true;
 	free(only[0]);
 }

@@ -2,6 +2,7 @@
 #ifndef CONTROL_QUEUE_H
 #define CONTROL_QUEUE_H
 
+#include "act.h"
 #include "control.h"
 
 /* control_queue.c */
@@ -13,6 +14,7 @@ void	 verb_cat(struct client *, char **argv, int argc);
 void	 verb_count(struct client *, char **argv, int argc);
 void	 verb_summary(struct client *, char **argv, int argc);
 /* control_act.c */
+void	 act_begin(struct client *, char **argv, int argc, enum act);	/* that act, on what the words select */
 void	 verb_retry(struct client *, char **argv, int argc);
 void	 verb_act(struct client *, char **argv, int argc);	/* the second word is the act's name */
 void	 verb_suspended(struct client *, char **argv, int argc);
