@@ -41,19 +41,6 @@ is_wsp(char c)
 	return c == ' ' || c == '\t' || c == '\r';
 }
 
-/* Where the value of the field in head begins if its name is this one, else NULL. */
-static const char *
-field_value(const struct bodyscan *b, const char *name)
-{
-	size_t i = strlen(name);
-
-	if (b->head_len <= i || strncasecmp(b->head, name, i) != 0)
-		return NULL;
-	while (i < b->head_len && is_wsp(b->head[i]))
-		i++;
-	return i < b->head_len && b->head[i] == ':' ? b->head + i + 1 : NULL;
-}
-
 /* The first <...> that can stand in a log line and in a header of ours. */
 static void
 message_id(struct bodyscan *b, const char *value)
@@ -61,6 +48,8 @@ message_id(struct bodyscan *b, const char *value)
 	const char *e = b->head + b->head_len, *open, *close;
 	size_t n;
 
+	if (b->message_id[0] != '\0')
+		return;
 	open = memchr(value, '<', (size_t)(e - value));
 	if (open == NULL || (close = memchr(open, '>', (size_t)(e - open))) == NULL)
 		return;
@@ -71,16 +60,69 @@ message_id(struct bodyscan *b, const char *value)
 	b->message_id[n] = '\0';
 }
 
-/* head holds a whole field. */
+static void
+received(struct bodyscan *b, const char *value)
+{
+	(void)value;
+	b->hops++;
+}
+
+/* A field that only mail to many has. */
+static void
+bulk(struct bodyscan *b, const char *value)
+{
+	(void)value;
+	if (!b->garbled)
+		b->flags |= MAIL_BULK;
+}
+
+/* The first word counts; one that head has no room for is not known. */
+static void
+precedence(struct bodyscan *b, const char *value)
+{
+	static const char *const words[] = { "bulk", "list", "junk" };
+	const char *e = b->head + b->head_len;
+	size_t n = 0;
+
+	while (value < e && is_wsp(*value))
+		value++;
+	while (value + n < e && !is_wsp(value[n]) && value[n] != '(')
+		n++;
+	if (value + n == b->head + sizeof b->head)
+		return;
+	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+		if (strlen(words[i]) == n && strncasecmp(value, words[i], n) == 0)
+			bulk(b, value);
+}
+
+static const struct {
+	const char	*name;
+	void		(*fn)(struct bodyscan *, const char *value);	/* value ends where head does */
+} fields[] = {
+	{ "Received",		received },
+	{ "Message-ID",		message_id },
+	{ "Precedence",		precedence },
+	{ "List-Id",		bulk },
+	{ "List-Unsubscribe",	bulk },
+	{ "Feedback-ID",	bulk },
+};
+
+/* head holds a whole field, or a line that is none. */
 static void
 field(struct bodyscan *b)
 {
-	const char *value;
+	size_t n = 0, colon;
 
-	if (field_value(b, "Received") != NULL)
-		b->hops++;
-	else if (b->message_id[0] == '\0' && (value = field_value(b, "Message-ID")) != NULL)
-		message_id(b, value);
+	while (n < b->head_len && b->head[n] > ' ' && b->head[n] < 0x7f && b->head[n] != ':')
+		n++;
+	for (colon = n; colon < b->head_len && is_wsp(b->head[colon]); colon++)
+		;
+	if (n > 0 && colon < b->head_len && b->head[colon] == ':') {
+		for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
+			if (strlen(fields[i].name) == n && strncasecmp(b->head, fields[i].name, n) == 0)
+				fields[i].fn(b, b->head + colon + 1);
+	} else if (b->head_len > 0)
+		b->garbled = true;
 	b->head_len = 0;
 }
 

@@ -141,6 +141,9 @@ struct conf_dest {
 	uint64_t	 delay_notice;		/* ms; 0: never */
 };
 
+/* Kinds of mail that may have a schedule of their own. What is of two is of the last. */
+enum mail_class { CLASS_NORMAL, CLASS_BULK, CLASS_BOUNCE, CLASS__N };
+
 struct conf {
 	uint32_t	 generation;
 	char		*hostname, *domain, *spool, *runtime;
@@ -155,7 +158,7 @@ struct conf {
 	struct conf_listen *listen;		size_t nlisten;		/* the submission socket is always the last */
 	struct conf_table *table;		size_t ntable;
 	struct conf_dest *dest;			size_t ndest;
-	struct conf_dest bounces;		/* kind and text mean nothing */
+	struct conf_dest by_class[CLASS__N];	/* kind and text mean nothing */
 	struct conf_source *source;		size_t nsource;
 	struct conf_pool *pool;			size_t npool;
 	struct conf_action *action;		size_t naction;
@@ -197,8 +200,11 @@ struct dest_policy {
 	const struct conf_dest *rate_by, *concurrency_by;
 };
 struct dest_policy conf_policy(const struct conf *, const char *domain, const char *mx);
-/* Mail without a sender waits for less long (2 d at most, or as `bounces` says), and nobody is told of its delay. */
-void	 conf_policy_bounce(const struct conf *, struct dest_policy *);
+/*
+ * What a class of mail changes in that: its lifetime is an upper bound, its retry and delay-notice stand instead of the destination's. Bounces
+ * wait for 2 d at most if `bounces` does not say otherwise, and nobody is told of their delay.
+ */
+void	 conf_policy_class(const struct conf *, enum mail_class, struct dest_policy *);
 int	 conf_action(const struct conf *, const char *name);	/* index or -1 */
 /* Hostname, domain, localhost, listeners' hostnames, our address literals, no domain at all. */
 bool	 conf_is_local_domain(const struct conf *, const char *domain);

@@ -15,15 +15,11 @@ parse_action_name(struct parse *p)
 {
 	struct conf *c = p->conf;
 	const struct conf_tok *t = conf_peek(p);
-	const char *name = conf_want(p, "a name for the action");
+	const char *name = conf_want_name(p, "action", conf_action);
 	struct conf_action *a;
 
 	if (name == NULL)
 		return false;
-	if (!conf_valid_name(name))
-		return conf_bad(p, t, "\"%s\" cannot name an action; use letters, digits, - _ and .", name);
-	if (conf_action(c, name) != -1)
-		return conf_bad(p, t, "a second action \"%s\"; give it another name", name);
 	if (c->naction >= UINT16_MAX)
 		return conf_bad(p, t, "too many actions");
 	c->action = conf_more(c->action, c->naction, sizeof(*c->action));
@@ -78,13 +74,7 @@ maildir_path(struct parse *p, struct conf_action *a)
 static bool
 maildir_user(struct parse *p, void *obj)
 {
-	struct conf_action *a = obj;
-	const char *s = conf_want(p, "an account");
-
-	if (s == NULL)
-		return false;
-	a->user = xstrdup(s);
-	return true;
+	return conf_want_text(p, &((struct conf_action *)obj)->user, "an account");
 }
 
 static bool
@@ -116,7 +106,7 @@ action_maildir(struct parse *p, struct conf_action *a)
 	if (t != NULL && (t->kind == TOK_STRING || (t->kind == TOK_WORD && (t->text[0] == '/' || t->text[0] == '~'))) &&
 	    !maildir_path(p, a))
 		return false;
-	return conf_options(p, maildir_rows, sizeof(maildir_rows) / sizeof(maildir_rows[0]), a, &seen);
+	return conf_options(p, ROWS(maildir_rows), a, &seen);
 }
 
 /* ---- relay ---- */
@@ -196,7 +186,7 @@ action_relay(struct parse *p, struct conf_action *a)
 	unsigned seen = 0;
 
 	a->kind = ACTION_RELAY;
-	return conf_options(p, relay_rows, sizeof(relay_rows) / sizeof(relay_rows[0]), a, &seen);
+	return conf_options(p, ROWS(relay_rows), a, &seen);
 }
 
 static bool

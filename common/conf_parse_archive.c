@@ -52,7 +52,7 @@ parse_archive(struct parse *p)
 	c->archive = conf_more(c->archive, c->narchive, sizeof(*c->archive));
 	a = &c->archive[c->narchive++];
 	a->from.table = a->for_.table = -1;
-	if (!conf_options(p, rows, sizeof(rows) / sizeof(rows[0]), a, &seen))
+	if (!conf_options(p, ROWS(rows), a, &seen))
 		return false;
 	return (seen & SEEN_TO) != 0 || conf_bad(p, first, "this archive has no address; add to ADDRESS");
 }

@@ -40,15 +40,7 @@ opt_port(struct parse *p, void *obj)
 static bool
 opt_hostname(struct parse *p, void *obj)
 {
-	struct listen_opts *o = obj;
-	const char *s = conf_want(p, "a host name");
-
-	if (s == NULL)
-		return false;
-	if (!addr_valid_domain(s, false))
-		return conf_bad(p, conf_last(p), "\"%s\" is not a valid host name", s);
-	o->l.hostname = xstrdup(s);
-	return true;
+	return conf_want_domain(p, &((struct listen_opts *)obj)->l.hostname, "a host name");
 }
 
 static bool
@@ -200,7 +192,7 @@ parse_listen(struct parse *p)
 	where = conf_peek(p);
 	if (conf_want(p, "an address, an interface, all or socket") == NULL)
 		return false;
-	ok = conf_options(p, listen_rows, sizeof(listen_rows) / sizeof(listen_rows[0]), &o, &seen);
+	ok = conf_options(p, ROWS(listen_rows), &o, &seen);
 	ok = ok && listen_on(p, where, &o);
 	free(o.l.hostname);
 	free(o.l.tag);

@@ -1,5 +1,5 @@
 /*
- * conf_parse_match: `match from ... for ... action NAME | reject | defer`.
+ * conf_parse_match: `match from ... for ... action NAME | reject | defer`, and the patterns in it and elsewhere.
  *
  * Called by conf_parse after all actions and tables are known. Pure code. What a rule means is in match.c.
  */
@@ -10,6 +10,37 @@
 #include "xmalloc.h"
 
 enum { SEEN_FROM = 1, SEEN_FOR = 2, SEEN_VERDICT = 4, SEEN_AUTH = 8, SEEN_TLS = 16, SEEN_HELO = 32, SEEN_MAIL = 64, SEEN_TAG = 128 };
+
+static char *
+fold(const char *s)
+{
+	char *copy = xstrdup(s);
+
+	for (char *q = copy; *q != '\0'; q++)
+		if (*q >= 'A' && *q <= 'Z')
+			*q += 'a' - 'A';
+	return copy;
+}
+
+bool
+conf_want_pattern(struct parse *p, struct pattern *pat, bool table_too)
+{
+	const char *what = table_too ? "a word, .domain, a glob or <table>" : "a word or a glob", *s;
+	const struct conf_tok *t;
+
+	pat->negate = conf_accept_kind(p, TOK_NOT);
+	pat->table = -1;
+	t = conf_peek(p);
+	if (table_too && t != NULL && t->kind == TOK_TABLE) {
+		pat->kind = PAT_TABLE;
+		return (pat->table = conf_want_table(p)) != -1;
+	}
+	if ((s = conf_want(p, what)) == NULL)
+		return false;
+	pat->kind = strpbrk(s, "*?") != NULL ? PAT_GLOB : s[0] == '.' && s[1] != '\0' ? PAT_SUFFIX : PAT_WORD;
+	pat->text = fold(s);
+	return true;
+}
 
 static bool
 from_network(struct parse *p, struct conf_match *m)
@@ -197,7 +228,7 @@ parse_match(struct parse *p)
 	m = &c->match[c->nmatch++];
 	m->line = first->pos.line;
 	m->from_table = m->for_pattern.table = m->helo.table = m->mail_from.table = m->tag.table = m->action = -1;
-	if (!conf_options(p, match_rows, sizeof(match_rows) / sizeof(match_rows[0]), m, &seen))
+	if (!conf_options(p, ROWS(match_rows), m, &seen))
 		return false;
 	if (!(seen & SEEN_FROM))
 		return conf_bad(p, first, "this match says nothing of the client; add from any, local, socket, auth or a network");

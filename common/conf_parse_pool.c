@@ -29,18 +29,6 @@ pool_index(const struct conf *c, const char *name)
 }
 
 static bool
-wrong_name(struct parse *p, const char *name, const char *what, int already)
-{
-	if (!conf_valid_name(name))
-		conf_bad(p, conf_last(p), "\"%s\" cannot name a %s; use letters, digits, - _ and .", name, what);
-	else if (already != -1)
-		conf_bad(p, conf_last(p), "a second %s \"%s\"; give it another name", what, name);
-	else
-		return false;
-	return true;
-}
-
-static bool
 source_address(struct parse *p, void *obj)
 {
 	struct conf_source *src = obj;
@@ -62,15 +50,7 @@ source_address(struct parse *p, void *obj)
 static bool
 source_helo(struct parse *p, void *obj)
 {
-	struct conf_source *src = obj;
-	const char *s = conf_want(p, "the name to say in EHLO");
-
-	if (s == NULL)
-		return false;
-	if (!addr_valid_domain(s, false))
-		return conf_bad(p, conf_last(p), "\"%s\" is not a valid domain name", s);
-	src->helo = xstrdup(s);
-	return true;
+	return conf_want_domain(p, &((struct conf_source *)obj)->helo, "the name to say in EHLO");
 }
 
 bool
@@ -78,18 +58,18 @@ parse_source(struct parse *p)
 {
 	static const struct opt_row rows[] = { { "address", source_address, 0 }, { "helo", source_helo, 1 } };
 	struct conf *c = p->conf;
-	const char *name = conf_want(p, "a name for the source");
+	const char *name = conf_want_name(p, "source", source_index);
 	struct conf_source *src;
 	unsigned seen = 0;
 
-	if (name == NULL || wrong_name(p, name, "source", source_index(c, name)))
+	if (name == NULL)
 		return false;
 	p->at.source = conf_more(p->at.source, c->nsource, sizeof(*p->at.source));
 	p->at.source[c->nsource] = conf_last(p)->pos;
 	c->source = conf_more(c->source, c->nsource, sizeof(*c->source));
 	src = &c->source[c->nsource++];
 	src->name = xstrdup(name);
-	if (!conf_options(p, rows, sizeof(rows) / sizeof(rows[0]), src, &seen))
+	if (!conf_options(p, ROWS(rows), src, &seen))
 		return false;
 	if (src->in4.ss_family == AF_UNSPEC && src->in6.ss_family == AF_UNSPEC)
 		return conf_expected(p, NULL, "address and an address of this host");
@@ -126,11 +106,11 @@ bool
 parse_pool(struct parse *p)
 {
 	struct conf *c = p->conf;
-	const char *name = conf_want(p, "a name for the pool");
+	const char *name = conf_want_name(p, "pool", pool_index);
 	const struct conf_tok *t = conf_last(p);
 	struct conf_pool *pool;
 
-	if (name == NULL || wrong_name(p, name, "pool", pool_index(c, name)))
+	if (name == NULL)
 		return false;
 	c->pool = conf_more(c->pool, c->npool, sizeof(*c->pool));
 	pool = &c->pool[c->npool++];

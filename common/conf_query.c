@@ -83,17 +83,18 @@ conf_policy(const struct conf *c, const char *domain, const char *mx)
 }
 
 void
-conf_policy_bounce(const struct conf *c, struct dest_policy *pol)
+conf_policy_class(const struct conf *c, enum mail_class class, struct dest_policy *pol)
 {
-	uint64_t lifetime = c->bounces.has & DEST_HAS_LIFETIME ? c->bounces.lifetime : 2ULL * 24 * 3600 * 1000;
+	const struct conf_dest *d = &c->by_class[class];
 
-	if (lifetime < pol->lifetime)
-		pol->lifetime = lifetime;
-	if (c->bounces.has & DEST_HAS_RETRY) {
-		pol->retry_min = c->bounces.retry_min;
-		pol->retry_max = c->bounces.retry_max;
+	if ((d->has & DEST_HAS_LIFETIME) && d->lifetime < pol->lifetime)
+		pol->lifetime = d->lifetime;
+	if (d->has & DEST_HAS_RETRY) {
+		pol->retry_min = d->retry_min;
+		pol->retry_max = d->retry_max;
 	}
-	pol->delay_notice = 0;
+	if (d->has & DEST_HAS_DELAY_NOTICE)
+		pol->delay_notice = d->delay_notice;
 }
 
 int

@@ -1,7 +1,7 @@
 /*
- * conf_value: sizes, times, rates, counts and addresses as the configuration writes them.
+ * conf_value: sizes, times, rates, counts, addresses and names as the configuration writes them.
  *
- * Called by the conf_parse family. Pure code. Each returns NULL, or what is wrong in words for the report.
+ * Called by the conf_parse family. Pure code. Numbers: NULL, or what is wrong in words for the report.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -143,4 +143,12 @@ conf_address(const char *s, uint16_t port, struct sockaddr_storage *ss, socklen_
 	memset(ss, 0, sizeof(*ss));
 	*len = sizeof(struct sockaddr_in6);
 	return address6(s, port, ss);
+}
+
+bool
+conf_valid_name(const char *s)
+{
+	size_t n = strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.");
+
+	return n > 0 && n <= 64 && s[n] == '\0';
 }

@@ -58,6 +58,7 @@ struct bodyscan {
 	uint64_t	 total;
 	size_t		 line_len;
 	bool		 in_body;
+	bool		 garbled;	/* the header has a line that is no field: from there on it may be text */
 	int		 last;
 	size_t		 head_len;
 	char		 head[320];	/* beginning of the current header field, unfolded */

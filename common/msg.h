@@ -157,6 +157,7 @@ enum { RET_NONE, RET_FULL, RET_HDRS };
 #define MAIL_DOT	4	/* a line begins with a dot */
 #define MAIL_UTF8HDR	8	/* a header has bytes over 0x7f */
 #define MAIL_NO_EOL	16	/* does not end with CRLF (BDAT) */
+#define MAIL_BULK	32	/* its header says that it is one of many: Precedence, List-Id, List-Unsubscribe, Feedback-ID */
 
 /* ---- what is made from the lists ---- */
 

@@ -9,7 +9,8 @@
 #include "message.h"
 
 enum act { ACT_NONE, ACT_RETRY, ACT_HOLD, ACT_RELEASE, ACT_REMOVE, ACT_BOUNCE, ACT_EXPIRE, ACT_REROUTE,
-	ACT_RETRY_HELD };	/* named by its id, what is held is tried too */
+	ACT_RETRY_HELD,		/* named by its id, what is held is tried too */
+	ACT__N };
 
 /* What is done to one message, a part at a time; between two parts the message is pinned in memory. All zero: nothing. */
 struct acting {

@@ -37,6 +37,7 @@ struct client {
 	uint64_t		 id, at, count, bytes;
 	void			*query;		/* of its verb; freed by drop when the client goes */
 	void			(*drop)(void *);
+	const char		*sub;		/* the second word of its verb; NULL: it has none */
 };
 
 /* ---- for main ---- */

@@ -1,31 +1,23 @@
 /*
- * control_act: queue retry, hold, release, remove, bounce, expire, reroute; suspend and resume of a domain.
+ * control_act: queue retry, hold, release, remove, bounce, expire, reroute.
  *
  * Called by control_verbs. First the selection is walked and counted, and its messages remembered (--dry-run ends here); then each of them is
  * loaded and its recipients asked again, as they are by then. Both in slices of a turn, and no more messages at once in memory than the
  * scheduler likes. "retry all" is the index's own: it need not load what waits.
  */
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
-#include "addr.h"
-#include "child.h"
-#include "xmalloc.h"
-#include "dest.h"
-#include "ev.h"
+#include "control_queue.h"
 #include "index.h"
 #include "load.h"
 #include "log.h"
 #include "qid.h"
 #include "query.h"
-#include "control_queue.h"
 #include "ready.h"
 #include "sched.h"
-#include "suspend.h"
 
 #define ROOM	(READY_MAX / 2)
 
-static const struct { const char *name, *did; } words[] = { [ACT_RETRY] = { "retry", "tried again" }, [ACT_HOLD] = { "hold", "held" },
+static const struct { const char *name, *did; } acts[ACT__N] = { [ACT_RETRY] = { "retry", "tried again" }, [ACT_HOLD] = { "hold", "held" },
 	[ACT_RELEASE] = { "release", "released" }, [ACT_REMOVE] = { "remove", "removed" },
 	[ACT_BOUNCE] = { "bounce", "returned to the sender" }, [ACT_EXPIRE] = { "expire", "given up" },
 	[ACT_REROUTE] = { "reroute", "routed anew" }, [ACT_RETRY_HELD] = { "retry", "tried again" } };
@@ -62,9 +54,9 @@ selected(struct client *c, const struct query *q)
 static void
 acted(struct client *c, const struct query *q)
 {
-	const char *did = words[q->act].did;
+	const char *did = acts[q->act].did;
 
-	log_info("queue %s: %s, %s, by uid %u", words[q->act].name, plural(q->done_messages, "message").s,
+	log_info("queue %s: %s, %s, by uid %u", acts[q->act].name, plural(q->done_messages, "message").s,
 	    plural(q->done_recipients, "recipient").s, c->uid);
 	if (c->json)
 		say(c, "{\"messages\": %llu, \"recipients\": %llu, \"under_way\": %llu}", (unsigned long long)q->done_messages,
@@ -93,7 +85,7 @@ done_with(struct query *q, uid_t by)
 	q->done_recipients += a->done;
 	q->later += a->later;
 	if (a->done > 0)
-		log_info("%s: %s, %s, by uid %u", qid_text(q->turn).s, words[q->act].did, plural(a->done, "recipient").s, by);
+		log_info("%s: %s, %s, by uid %u", qid_text(q->turn).s, acts[q->act].did, plural(a->done, "recipient").s, by);
 	q->turn = 0;
 }
 
@@ -139,9 +131,8 @@ count_step(struct client *c)
 {
 	struct query *q = c->query;
 
-	while (query_page(q, QUERY_PAGE, NULL, NULL))
-		if (control_overrun())
-			return false;
+	if (!query_walk(q, NULL, NULL))
+		return false;
 	if (q->messages == 0) {
 		nothing(c, q);
 		return true;
@@ -155,8 +146,8 @@ count_step(struct client *c)
 	return false;
 }
 
-static void
-begin(struct client *c, char **argv, int argc, enum act act)
+void
+act_on_selection(struct client *c, char **argv, int argc, enum act act)
 {
 	struct query *q = query_begin(c, argv, argc, WALK_NEED_KEY, true, true);
 
@@ -190,7 +181,7 @@ verb_retry(struct client *c, char **argv, int argc)
 {
 	struct query *q;
 
-	begin(c, argv, argc, ACT_RETRY);
+	act_on_selection(c, argv, argc, ACT_RETRY);
 	q = c->query;
 	if (c->closing)
 		return;
@@ -204,113 +195,15 @@ verb_retry(struct client *c, char **argv, int argc)
 	}
 }
 
+/* The table of verbs has this in rows whose second word is the name of an act. */
 void
-verb_hold(struct client *c, char **argv, int argc)
+verb_act(struct client *c, char **argv, int argc)
 {
-	begin(c, argv, argc, ACT_HOLD);
-}
+	enum act act = ACT_RETRY;
 
-void
-verb_release(struct client *c, char **argv, int argc)
-{
-	begin(c, argv, argc, ACT_RELEASE);
-}
-
-void
-verb_remove(struct client *c, char **argv, int argc)
-{
-	begin(c, argv, argc, ACT_REMOVE);
-}
-
-void
-verb_bounce(struct client *c, char **argv, int argc)
-{
-	begin(c, argv, argc, ACT_BOUNCE);
-}
-
-void
-verb_expire(struct client *c, char **argv, int argc)
-{
-	begin(c, argv, argc, ACT_EXPIRE);
-}
-
-void
-verb_reroute(struct client *c, char **argv, int argc)
-{
-	begin(c, argv, argc, ACT_REROUTE);
-}
-
-/* ---- suspend ---- */
-
-void
-verb_suspended(struct client *c, char **argv, int argc)
-{
-	struct buf b = BUF_INIT;
-	const char *domain;
-	size_t i;
-
-	(void)argv;
-	(void)argc;
-	for (i = 0; (domain = suspend_nth(i)) != NULL; i++) {
-		buf_adds(&b, c->json ? "{\"suspended\": " : "");
-		if (c->json)
-			json_str(&b, domain);
-		buf_adds(&b, c->json ? "}" : domain);
-		say_buf(c, &b);
-	}
-	if (i == 0 && !c->json)
-		say(c, "no domain is suspended");
-	buf_free(&b);
-	client_done(c, 0);
-}
-
-/* -> it is so now */
-static bool
-set(struct client *c, const char *domain, bool on)
-{
-	int rc;
-
-	if (!addr_valid_domain(domain, true)) {
-		complain(c, "\"%s\" is no domain", domain);
-		client_done(c, 64);
-		return false;
-	}
-	if ((rc = suspend_set(domain, on)) == 1 || (rc == -1 && errno == E2BIG)) {
-		complain(c, rc == -1 ? "too many domains are suspended already: %s" : on ? "%s is suspended already" : "%s is not suspended",
-		    domain);
-		client_done(c, 1);
-		return false;
-	}
-	if (rc == -1)
-		complain(c, "%s: this holds until Postern is started again, since it could not be written: %s", domain, strerror(errno));
-	log_info("deliveries to %s %s by uid %u", domain, on ? "suspended" : "resumed", c->uid);
-	if (c->json)
-		say(c, "{\"domain\": \"%s\", \"suspended\": %s}", domain, on ? "true" : "false");
-	else
-		say(c, "deliveries to %s: %s", domain, on ? "suspended" : "resumed");
-	sched_suspend(domain, on);
-	return true;
-}
-
-void
-verb_suspend(struct client *c, char **argv, int argc)
-{
-	(void)argc;
-	if (set(c, argv[0], true))
-		client_done(c, 0);
-}
-
-/* What waits is tried at once. */
-void
-verb_resume_domain(struct client *c, char **argv, int argc)
-{
-	char *only[1];
-
-	(void)argc;
-	if (!set(c, argv[0], false))
-		return;
-	only[0] = xasprintf("domain=%s", argv[0]);
-	begin(c, only, 1, ACT_RETRY);
-	((struct query *)c->query)->resumed = true;
-	free(only[0]);
+	while (act < ACT__N && strcmp(acts[act].name, c->sub) != 0)
+		act++;
+	if (act == ACT__N)
+		fatalx("\"%s\" is no act", c->sub);
+	act_on_selection(c, argv, argc, act);
 }

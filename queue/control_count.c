@@ -19,9 +19,8 @@ count_step(struct client *c)
 {
 	struct query *q = c->query;
 
-	while (query_page(q, QUERY_PAGE, NULL, NULL))
-		if (control_overrun())
-			return false;
+	if (!query_walk(q, NULL, NULL))
+		return false;
 	if (c->json)
 		say(c, "{\"messages\": %llu, \"recipients\": %llu}", (unsigned long long)q->messages, (unsigned long long)q->recipients);
 	else
@@ -166,9 +165,8 @@ summary_step(struct client *c)
 	struct adding a = { q, &ways[c->id] };
 
 	if (!q->walked) {
-		while (query_page(q, QUERY_PAGE, add, &a))
-			if (control_overrun())
-				return false;
+		if (!query_walk(q, add, &a))
+			return false;
 		groups_sort(q->groups);
 		return false;
 	}

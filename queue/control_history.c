@@ -2,13 +2,15 @@
  * control_history: history and why.
  *
  * Called by control_verbs. Both read the history block by block, in slices, since nothing in it is indexed; why then says how the
- * message stands and what comes next, in words. Who may only see their own mail sees what they submitted.
+ * message stands and what comes next, in words: its record tells of which class it is, so how long it is tried. Who may only see their
+ * own mail sees what they submitted.
  */
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include "addr.h"
 #include "child.h"
+#include "class.h"
 #include "clock.h"
 #include "control_history.h"
 #include "ev.h"
@@ -31,6 +33,8 @@ struct past {
 	uint64_t	 seq, found;
 	bool		 walking;		/* the history is not read to its end yet */
 	bool		 why, there;		/* there: in the queue */
+	struct spool_env env;			/* why: its own */
+	bool		 has_env;
 	uint32_t	 at;			/* why: the next recipient to be told of; UINT32_MAX: none */
 };
 
@@ -43,6 +47,8 @@ past_free(void *arg)
 	free(p->from);
 	free(p->message_id);
 	free(p->domain);
+	if (p->has_env)
+		spool_env_free(&p->env);
 	free(p);
 }
 
@@ -101,13 +107,6 @@ say_text(struct client *c, const struct history_result *h)
 }
 
 static void
-json_field(struct buf *b, const char *name, const char *value)
-{
-	buf_addf(b, ", \"%s\": ", name);
-	json_str(b, value);
-}
-
-static void
 say_json(struct client *c, const struct history_result *h)
 {
 	struct buf b = BUF_INIT;
@@ -144,11 +143,11 @@ one(void *arg, const struct history_result *h)
 /* ---- what comes next ---- */
 
 static char *
-next_of(const struct view *v, uint32_t i)
+next_of(const struct view *v, const struct p_env *e, uint32_t i)
 {
 	const struct index_rcpt *r = &v->msg.rcpts[i];
 	struct message *m = ready_find(v->msg.id);
-	struct dest_policy p = conf_policy(child_conf(), r->domain, NULL);
+	struct dest_policy p = class_policy(child_conf(), e, r->domain);
 	int64_t end = v->msg.arrival + (int64_t)p.lifetime - clock_now();
 	enum rstate state = m != NULL ? m->rcpts[r->n].state : R_IDLE;
 
@@ -166,15 +165,15 @@ next_of(const struct view *v, uint32_t i)
 		return xasprintf("attempt %u is due: it stands in line", r->attempts + 1);
 	if (end <= 0)
 		return xasprintf("attempt %u, the last one, is in %s", r->attempts + 1, span(r->due - clock_now()).s);
-	return xasprintf("attempt %u is in %s; it goes back to the sender if it is not delivered in %s", r->attempts + 1,
-	    span(r->due - clock_now()).s, span(end).s);
+	return xasprintf("attempt %u is in %s; it %s if it is not delivered in %s", r->attempts + 1, span(r->due - clock_now()).s,
+	    *e->sender != '\0' ? "goes back to the sender" : "is given up", span(end).s);
 }
 
 static void
-say_next(struct client *c, const struct view *v, uint32_t i)
+say_next(struct client *c, const struct view *v, const struct p_env *e, uint32_t i)
 {
 	const struct index_rcpt *r = &v->msg.rcpts[i];
-	char *next = next_of(v, i);
+	char *next = next_of(v, e, i);
 	struct buf b = BUF_INIT;
 
 	if (!c->json)
@@ -206,9 +205,13 @@ say_now(struct client *c, struct past *p)
 		return;
 	}
 	p->there = client_sees(c) < 0 || v.msg.uid == client_sees(c);
-	for (i = 0; p->there && i < v.msg.nrcpt; i++)
-		say_next(c, &v, i);
-	p->at = p->there ? v.more : UINT32_MAX;
+	if (p->there && !p->has_env)
+		p->has_env = spool_read_env(control_spool(), v.msg.loc, &p->env) == 0;
+	if (p->there && !p->has_env)
+		complain(c, "%s: its record cannot be read", qid_text(p->id).s);
+	for (i = 0; p->has_env && i < v.msg.nrcpt; i++)
+		say_next(c, &v, &p->env.env, i);
+	p->at = p->has_env ? v.more : UINT32_MAX;
 	view_free(&v);
 }
 

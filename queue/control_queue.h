@@ -2,6 +2,7 @@
 #ifndef CONTROL_QUEUE_H
 #define CONTROL_QUEUE_H
 
+#include "act.h"
 #include "control.h"
 
 /* control_queue.c */
@@ -13,13 +14,10 @@ void	 verb_cat(struct client *, char **argv, int argc);
 void	 verb_count(struct client *, char **argv, int argc);
 void	 verb_summary(struct client *, char **argv, int argc);
 /* control_act.c */
+void	 act_on_selection(struct client *, char **argv, int argc, enum act);	/* that act, on what the words select */
 void	 verb_retry(struct client *, char **argv, int argc);
-void	 verb_hold(struct client *, char **argv, int argc);
-void	 verb_release(struct client *, char **argv, int argc);
-void	 verb_remove(struct client *, char **argv, int argc);
-void	 verb_bounce(struct client *, char **argv, int argc);
-void	 verb_expire(struct client *, char **argv, int argc);
-void	 verb_reroute(struct client *, char **argv, int argc);
+void	 verb_act(struct client *, char **argv, int argc);	/* the second word is the act's name */
+/* control_suspend.c */
 void	 verb_suspended(struct client *, char **argv, int argc);
 void	 verb_suspend(struct client *, char **argv, int argc);
 void	 verb_resume_domain(struct client *, char **argv, int argc);

@@ -253,12 +253,12 @@ static const struct verb {
 	{ "queue",	"show",		1, 1, MAY_OWN, verb_show },
 	{ "queue",	"cat",		1, 2, MAY_OWN,	verb_cat },
 	{ "queue",	"retry",	1, ANY, MAY_ALL, verb_retry },
-	{ "queue",	"hold",		1, ANY, MAY_ALL, verb_hold },
-	{ "queue",	"release",	1, ANY, MAY_ALL, verb_release },
-	{ "queue",	"remove",	1, ANY, MAY_ALL, verb_remove },
-	{ "queue",	"bounce",	1, ANY, MAY_ALL, verb_bounce },
-	{ "queue",	"expire",	1, ANY, MAY_ALL, verb_expire },
-	{ "queue",	"reroute",	1, ANY, MAY_ALL, verb_reroute },
+	{ "queue",	"hold",		1, ANY, MAY_ALL, verb_act },
+	{ "queue",	"release",	1, ANY, MAY_ALL, verb_act },
+	{ "queue",	"remove",	1, ANY, MAY_ALL, verb_act },
+	{ "queue",	"bounce",	1, ANY, MAY_ALL, verb_act },
+	{ "queue",	"expire",	1, ANY, MAY_ALL, verb_act },
+	{ "queue",	"reroute",	1, ANY, MAY_ALL, verb_act },
 	{ "explain",	NULL,		1, ANY, MAY_READ, verb_explain },
 	{ "history",	NULL,		0, ANY, MAY_OWN, verb_history },
 	{ "why",	NULL,		1, 1, MAY_OWN,	verb_why },
@@ -296,8 +296,10 @@ run_verb(struct client *c, char **words, int n)
 	} else if (c->rights < v->least) {
 		complain(c, "not permitted; ask as root or as the owner of the spool");
 		client_done(c, 1);
-	} else
+	} else {
+		c->sub = v->sub;
 		v->run(c, words + used, n - used);
+	}
 }
 
 void

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include "class.h"
 #include "clock.h"
 #include "listing.h"
 #include "qid.h"
@@ -129,6 +130,7 @@ show_head(struct client *c, struct listing *l, const struct view *v)
 	strftime(date, sizeof(date), "%Y-%m-%d %H:%M:%S %z", localtime_r(&t, &tm));
 	say(c, "%-12s %s", "id", qid_text(v->msg.id).s);
 	say(c, "%-12s %s", "state", view_sum_state(&l->sum));
+	say(c, "%-12s %s", "class", class_name(class_of(&l->env.env)));
 	say(c, "%-12s %s (%s ago)", "arrival", date, span(clock_now() - v->msg.arrival).s);
 	say(c, "%-12s %llu bytes", "size", (unsigned long long)v->msg.size);
 	say(c, "%-12s <%s>", "from", v->msg.sender);
@@ -164,8 +166,7 @@ json_head(struct client *c, struct listing *l, const struct view *v)
 	say_begin(c);
 	buf_adds(&b, "{\"id\": ");
 	json_str(&b, qid_text(v->msg.id).s);
-	buf_adds(&b, ", \"from\": ");
-	json_str(&b, v->msg.sender);
+	json_field(&b, "from", v->msg.sender);
 	buf_adds(&b, ", \"to\": [");
 	say_more(c, &b);
 	buf_free(&b);
@@ -193,8 +194,7 @@ json_sum(struct buf *b, const struct listing *l, const struct view *v)
 		buf_adds(b, "null");
 	else
 		buf_addf(b, "%lld", (long long)l->sum.next);
-	buf_adds(b, ", \"reply\": ");
-	json_str(b, l->sum.reply != NULL ? l->sum.reply : "");
+	json_field(b, "reply", l->sum.reply != NULL ? l->sum.reply : "");
 }
 
 static void
@@ -216,12 +216,11 @@ json_middle(struct client *c, struct listing *l, const struct view *v)
 	size_t i;
 
 	json_sum(&b, l, v);
-	buf_addf(&b, ", \"arrival\": %lld, \"uid\": %lld, \"message_id\": ", (long long)v->msg.arrival / 1000, (long long)v->msg.uid);
-	json_str(&b, v->msg.message_id);
-	for (i = 0; i < sizeof(env_fields) / sizeof(env_fields[0]); i++) {
-		buf_addf(&b, ", \"%s\": ", env_fields[i].name);
-		json_str(&b, env_field(&l->env.env, i));
-	}
+	json_field(&b, "class", class_name(class_of(&l->env.env)));
+	buf_addf(&b, ", \"arrival\": %lld, \"uid\": %lld", (long long)v->msg.arrival / 1000, (long long)v->msg.uid);
+	json_field(&b, "message_id", v->msg.message_id);
+	for (i = 0; i < sizeof(env_fields) / sizeof(env_fields[0]); i++)
+		json_field(&b, env_fields[i].name, env_field(&l->env.env, i));
 	buf_adds(&b, ", \"recipients\": [");
 	say_more(c, &b);
 	buf_free(&b);
@@ -235,10 +234,10 @@ json_rcpt2(struct client *c, struct listing *l, const struct view *v, uint32_t i
 
 	buf_adds(&b, l->shown > 0 ? ", {\"to\": " : "{\"to\": ");
 	json_str(&b, r->addr);
-	buf_adds(&b, ", \"action\": ");
-	json_str(&b, r->action);
-	buf_addf(&b, ", \"state\": \"%s\", \"attempts\": %u, \"code\": %u, \"reply\": ", view_rcpt_state(v, i), r->attempts, r->code);
-	json_str(&b, r->reply);
+	json_field(&b, "action", r->action);
+	json_field(&b, "state", view_rcpt_state(v, i));
+	buf_addf(&b, ", \"attempts\": %u, \"code\": %u", r->attempts, r->code);
+	json_field(&b, "reply", r->reply);
 	buf_adds(&b, "}");
 	say_more(c, &b);
 	buf_free(&b);

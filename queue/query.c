@@ -13,6 +13,7 @@
 #include "rows.h"
 #include "xmalloc.h"
 
+
 static void
 query_free(void *arg)
 {
@@ -100,6 +101,15 @@ query_page(struct query *q, unsigned rows, void (*cb)(void *, const struct index
 
 	q->walked = !index_walk_page(control_index(), &q->w, rows, one, &p);
 	return !q->walked;
+}
+
+bool
+query_walk(struct query *q, void (*cb)(void *, const struct index_hit *), void *arg)
+{
+	while (query_page(q, QUERY_PAGE, cb, arg))
+		if (control_overrun())
+			return false;
+	return true;
 }
 
 bool

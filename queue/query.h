@@ -51,6 +51,8 @@ struct query *query_begin(struct client *, char **argv, int argc, enum walk_need
 void	 query_again(struct query *, enum walk_need);		/* the walk, from its beginning */
 /* A page: counts what is selected, and cb (or NULL) for it. -> false: that was the last */
 bool	 query_page(struct query *, unsigned rows, void (*cb)(void *, const struct index_hit *), void *);
+/* All pages, as far as this turn's slice goes. -> false: there are more */
+bool	 query_walk(struct query *, void (*cb)(void *, const struct index_hit *), void *);
 /* Does the selection mean this recipient as it is in memory, or as it is shown? */
 bool	 query_wants(const struct query *, const struct message *, uint32_t n);
 bool	 query_shows(const struct query *, const struct view *, uint32_t i);

@@ -10,6 +10,7 @@
 #include "addr.h"
 #include "bounce.h"
 #include "child.h"
+#include "class.h"
 #include "clock.h"
 #include "greylist.h"
 #include "history.h"
@@ -82,15 +83,10 @@ bounced(struct message *m, uint32_t n)
 	end_of(m, n, MARK_BOUNCED);
 }
 
-/* Copies for the archive have no sender, but are no bounces. */
 struct dest_policy
 result_policy(const struct message *m, uint32_t n)
 {
-	struct dest_policy p = conf_policy(child_conf(), addr_domain(m->env.rcpts[n].addr), NULL);
-
-	if (*m->env.sender == '\0' && m->env.birth != BIRTH_ARCHIVE)
-		conf_policy_bounce(child_conf(), &p);
-	return p;
+	return class_policy(child_conf(), &m->env, addr_domain(m->env.rcpts[n].addr));
 }
 
 /* With the first recipient that is late come all that were tried and are: there is one notice for them. */

@@ -3,6 +3,7 @@
  *
  * Errors are text for who asked.
  */
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include "addr.h"
@@ -13,64 +14,35 @@
 
 /* ---- words ---- */
 
+/* Each sets the condition's field from its value; NULL, or what is wrong. */
+
 static char *
-set_text(char **to, const char *value)
+set_text(void *field, const char *value)
 {
+	char **to = field;
+
 	free(*to);
 	*to = xstrdup(value);
 	return NULL;
 }
 
 static char *
-set_address(char **to, const char *value)
+set_address(void *field, const char *value)
 {
 	size_t n = strlen(value);
+	char **to = field;
 
-	if (n >= 2 && value[0] == '<' && value[n - 1] == '>') {
-		free(*to);
-		*to = xasprintf("%.*s", (int)n - 2, value + 1);
-		return NULL;
-	}
-	return set_text(to, value);
-}
-
-static char *
-set_from(struct select *s, const char *value)
-{
-	return set_address(&s->from, value);
-}
-
-static char *
-set_to(struct select *s, const char *value)
-{
-	return set_address(&s->to, value);
-}
-
-static char *
-set_domain(struct select *s, const char *value)
-{
-	return set_text(&s->domain, *value == '@' ? value + 1 : value);
-}
-
-static char *
-set_tag(struct select *s, const char *value)
-{
-	return set_text(&s->tag, value);
-}
-
-static char *
-set_reason(struct select *s, const char *value)
-{
-	return set_text(&s->reason, value);
-}
-
-static char *
-set_id(struct select *s, const char *value)
-{
-	if (!qid_parse(value, &s->id))
-		return xasprintf("\"%s\" is no queue id", value);
-	s->has_id = true;
+	if (n < 2 || value[0] != '<' || value[n - 1] != '>')
+		return set_text(field, value);
+	free(*to);
+	*to = xstrndup(value + 1, n - 2);
 	return NULL;
+}
+
+static char *
+set_domain(void *field, const char *value)
+{
+	return set_text(field, *value == '@' ? value + 1 : value);
 }
 
 static char *
@@ -86,51 +58,58 @@ set_number(int64_t *to, const char *value, const char *(*parse)(const char *, ui
 }
 
 static char *
-set_older(struct select *s, const char *value)
+set_time(void *field, const char *value)
 {
-	return set_number(&s->older, value, conf_time);
+	return set_number(field, value, conf_time);
 }
 
 static char *
-set_younger(struct select *s, const char *value)
+set_size(void *field, const char *value)
 {
-	return set_number(&s->younger, value, conf_time);
+	return set_number(field, value, conf_size);
 }
 
 static char *
-set_larger(struct select *s, const char *value)
-{
-	return set_number(&s->larger, value, conf_size);
-}
-
-static char *
-set_smaller(struct select *s, const char *value)
-{
-	return set_number(&s->smaller, value, conf_size);
-}
-
-static char *
-set_state(struct select *s, const char *value)
+set_state(void *field, const char *value)
 {
 	static const char *const names[] = { [STATE_ACTIVE] = "active", [STATE_DEFERRED] = "deferred", [STATE_HELD] = "held" };
-	size_t i;
+	enum select_state i;
 
 	for (i = STATE_ACTIVE; i <= STATE_HELD; i++)
 		if (strcmp(value, names[i]) == 0) {
-			s->state = (enum select_state)i;
+			*(enum select_state *)field = i;
 			return NULL;
 		}
 	return xasprintf("\"%s\": a state is active, deferred or held", value);
 }
 
+#define FIELD(name)	offsetof(struct select, name)
+
 static const struct condition {
 	const char	*begins;
-	char		*(*set)(struct select *, const char *value);
+	char		*(*set)(void *field, const char *value);
+	size_t		 field;
 } conditions[] = {
-	{ "from=", set_from }, { "to=", set_to }, { "domain=", set_domain }, { "id=", set_id }, { "age>", set_older },
-	{ "age<", set_younger }, { "size>", set_larger }, { "size<", set_smaller }, { "state=", set_state }, { "reason~", set_reason },
-	{ "tag=", set_tag },
+	{ "from=",	set_address,	FIELD(from) },
+	{ "to=",	set_address,	FIELD(to) },
+	{ "domain=",	set_domain,	FIELD(domain) },
+	{ "age>",	set_time,	FIELD(older) },
+	{ "age<",	set_time,	FIELD(younger) },
+	{ "size>",	set_size,	FIELD(larger) },
+	{ "size<",	set_size,	FIELD(smaller) },
+	{ "state=",	set_state,	FIELD(state) },
+	{ "reason~",	set_text,	FIELD(reason) },
+	{ "tag=",	set_text,	FIELD(tag) },
 };
+
+static char *
+set_id(struct select *s, const char *value)
+{
+	if (!qid_parse(value, &s->id))
+		return xasprintf("\"%s\" is no queue id", value);
+	s->has_id = true;
+	return NULL;
+}
 
 static char *
 parse_word(struct select *s, const char *word)
@@ -148,7 +127,9 @@ parse_word(struct select *s, const char *word)
 	s->whole = false;
 	for (i = 0; i < sizeof(conditions) / sizeof(conditions[0]); i++)
 		if (strncmp(word, conditions[i].begins, n = strlen(conditions[i].begins)) == 0)
-			return conditions[i].set(s, word + n);
+			return conditions[i].set((char *)s + conditions[i].field, word + n);
+	if (strncmp(word, "id=", 3) == 0)
+		return set_id(s, word + 3);
 	if (qid_parse(word, &id))
 		return set_id(s, word);
 	return xasprintf("\"%s\" is no queue id and no condition; there are from= to= domain= id= age> age< size> size< state= reason~ "

@@ -248,3 +248,10 @@ json_str(struct buf *b, const char *s)
 	}
 	put_u8(b, '"');
 }
+
+void
+json_field(struct buf *b, const char *name, const char *value)
+{
+	buf_addf(b, ", \"%s\": ", name);
+	json_str(b, value);
+}

@@ -34,6 +34,7 @@ void	 view_sum_free(struct view_sum *);		/* and made ready for another */
 const char *view_sum_state(const struct view_sum *);	/* active, deferred, held */
 
 void	 json_str(struct buf *, const char *);
+void	 json_field(struct buf *, const char *name, const char *value);	/* , "name": "value" */
 /* "5s", "12m", "3h", "2d" */
 struct span { char s[32]; };
 struct span span(int64_t ms);

@@ -3,9 +3,11 @@
  * fuzz_line: message data and bodyscan. The first byte chooses how the bytes are split.
  * Only CRLF.CRLF ends the data, found by a search in the whole text; a split anywhere changes nothing; what is accepted has CRLF
  * line ends alone, and stuffed again and sent on it ends where it should: nothing in it is a command to the next server.
+ * What is called bulk has a field that says so in its header.
  */
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include "line.h"
 #include "msg.h"
 
@@ -127,6 +129,23 @@ scan(struct bodyscan *b, const uint8_t *in, size_t n, size_t piece)
 	bodyscan_end(b);
 }
 
+/* A line of the header, and no other, begins with one of the names. */
+static bool
+names_bulk(const uint8_t *in, size_t n)
+{
+	static const char *const names[] = { "precedence", "list-id", "list-unsubscribe", "feedback-id" };
+	const char *p = (const char *)in, *e = p + n, *lf;
+
+	for (; p < e && *p != '\n' && (*p != '\r' || p + 1 == e || p[1] != '\n'); p = lf + 1) {
+		for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+			if (strlen(names[i]) <= (size_t)(e - p) && strncasecmp(p, names[i], strlen(names[i])) == 0)
+				return true;
+		if ((lf = memchr(p, '\n', (size_t)(e - p))) == NULL)
+			break;
+	}
+	return false;
+}
+
 static void
 facts(const uint8_t *in, size_t n, size_t piece)
 {
@@ -140,6 +159,7 @@ facts(const uint8_t *in, size_t n, size_t piece)
 	if ((a.flags & MAIL_DOT) == 0)
 		check((n == 0 || in[0] != '.') && memmem(in, n, "\n.", 2) == NULL && memmem(in, n, "\r.", 2) == NULL);
 	check((a.flags & MAIL_NO_EOL) || n == 0 || (n > 1 && in[n - 1] == '\n' && in[n - 2] == '\r'));
+	check((a.flags & MAIL_BULK) == 0 || names_bulk(in, n));
 	check(a.nul == (n > 0 && memchr(in, '\0', n) != NULL));
 }
 

@@ -6,9 +6,9 @@ from lib import LOCAL, Postern, Sink, free_port, until
 DEAD = LOCAL + "action out relay via smtp://127.0.0.1:$sink\nmatch from local for any action out\n"
 
 
-def put(p, sender, rcpts, text=b"hi"):
+def put(p, sender, rcpts, text=b"hi", more=b"X-Y: z\r\n"):
     with p.smtp() as s:
-        answer = s.mail(sender, rcpts, b"Subject: s\r\nX-Y: z\r\n\r\n" + text + b"\r\n")
+        answer = s.mail(sender, rcpts, b"Subject: s\r\n" + more + b"\r\n" + text + b"\r\n")
     assert answer.startswith("250"), answer
     return answer.split()[-1]
 
@@ -164,6 +164,23 @@ def test_why_waiting():
         assert p.ctl("queue", "hold", a)[0] == 0 and "queue release " + a in p.ctl("why", a)[1]
         assert p.ctl("queue", "remove", a)[0] == 0
         assert [r["result"] for r in p.ctl_json("history", a)] == ["deferred", "removed"]
+
+
+def test_classes():
+    """What kind of mail it is, and how long that is tried: in memory, and when it has to be read back."""
+    with Postern(DEAD + "bulk { lifetime 3h }\n", sink=free_port()) as p:
+        ids = {"normal": put(p, "a@one.test", ["x@far.test"]), "bounce": put(p, "", ["x@far.test"]),
+               "bulk": put(p, "a@one.test", ["x@far.test"], more=b"List-Unsubscribe:\r\n <mailto:off@one.test>\r\n")}
+        ends = {"normal": "goes back to the sender if it is not delivered in 4d", "bounce": "is given up if it is not delivered in 47h",
+                "bulk": "goes back to the sender if it is not delivered in 2h"}
+        p.ctl("queue", "retry", "all")       # its next hop is down: what comes later is not tried while that rests
+        for _ in range(2):
+            for name, a in ids.items():
+                assert p.ctl_json("queue", "show", a)[0]["class"] == name
+                assert re.search(r"^class +%s$" % name, p.ctl("queue", "show", a)[1], re.M)
+                until(lambda a=a, end=ends[name]: end in p.ctl("why", a)[1])       # when the attempt that was told to begin is over
+            p.stop()
+            p.start()
 
 
 def test_explain():

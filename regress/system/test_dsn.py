@@ -86,6 +86,29 @@ def test_bounce_lifetime():
         assert p.queued() == 1 and p.mail("me") == []
 
 
+def test_bulk_lifetime():
+    """A newsletter is given up sooner than a letter to the same domain that only quotes one."""
+    conf = LATE + "bulk { lifetime 3s, retry 1s..1s, delay-notice never }\n"
+    with Sink(rcpt=later) as sink, Postern(conf, sink=sink.port, expect_trouble=True) as p:
+        letter = send(p, "you@example.test", ["later@far.test"], text=b"Subject: fwd\r\n\r\nPrecedence: bulk\r\nList-Id: <a.test>\r\n\r\nx\r\n")
+        news = send(p, "me@example.test", ["later@far.test"], text=b"Subject: news\r\npreceDENCE:\r\n\tBulk\r\n\r\nx\r\n")
+        _, _, rcpts, original = parts(p.wait_mail("me", seconds=15)[0])
+        assert rcpts[0]["Status"] == "4.4.7" and "Subject: news" in str(original)
+        p.wait_log(news + ": from=<me@example.test>, to=<later@far.test>, status=expired, returned to sender")
+        assert p.queued() == 1 and letter + ": from=<you@example.test>, to=<later@far.test>, status=expired" not in p.log()
+        _, _, rcpts, _ = parts(p.wait_mail("you")[0])
+        assert rcpts[0]["Action"] == "delayed" and len(p.mail("me")) == 1
+        p.write_conf(BASE + LATE)
+        reload(p)
+        news = send(p, "them@example.test", ["later@far.test"], text=b"Subject: news\r\nList-ID: <a.test>\r\n\r\nx\r\n")
+        assert parts(p.wait_mail("them")[0])[2][0]["Action"] == "delayed"       # no statement: as other mail
+        p.kill9()
+        p.write_conf(BASE + conf)
+        p.start()
+        until(lambda: len(p.mail("them")) == 2, 15)
+        assert p.queued() == 1 and p.ctl_json("queue", "show", letter)[0]["class"] == "normal"
+
+
 def test_reload():
     """What waits goes where the new configuration says: by the action's name, and by the rules when that is gone."""
     with Sink(rcpt=later) as old, Sink() as new, Postern(RELAY, sink=old.port, new=new.port) as p:

@@ -123,8 +123,8 @@ same_conf(const struct conf *a, const struct conf *b)
 	SAME_ALL(listen, nlisten, same_listen);
 	SAME_ALL(table, ntable, same_table);
 	SAME_ALL(dest, ndest, same_dest);
-	TEST(a->bounces.has == b->bounces.has && a->bounces.lifetime == b->bounces.lifetime &&
-	    a->bounces.retry_min == b->bounces.retry_min && a->bounces.retry_max == b->bounces.retry_max);
+	for (size_t i = 0; i < CLASS__N; i++)
+		TEST(same_dest(&a->by_class[i], &b->by_class[i]));
 	SAME_ALL(action, naction, same_action);
 	SAME_ALL(match, nmatch, same_rule);
 	SAME_ALL(archive, narchive, same_archive);
@@ -205,6 +205,7 @@ static const char everything[] =
     "pool both { one, two weight 3 }\n"
     "destination * { family ipv6, pool both, concurrency 6, delay-notice never, rate 5000/h }\n"
     "bounces { lifetime 1d, retry 1m..2h }\n"
+    "bulk { lifetime 36h\n delay-notice 1h }\n"
     "archive from <nets> for !.example.org to journal@example.com\n"
     "archive to journal\n"
     "action local maildir \"/tmp/%{domain}/%{user}\" user root users <users>\n"
@@ -258,7 +259,7 @@ check_values(const struct conf *c)
 	TEST(c->source[0].in4.ss_family == AF_INET && c->source[0].in6.ss_family == AF_INET6 && c->source[1].in4.ss_family == AF_UNSPEC);
 	TEST_STR(c->source[0].helo, "one.example.org");
 	TEST(c->npool == 1 && c->pool[0].nmember == 2 && c->pool[0].member[0].weight == 1 && c->pool[0].member[1].weight == 3);
-	TEST_INT(c->match[0].line, 47);
+	TEST_INT(c->match[0].line, 49);
 	TEST_INT(c->match[1].tag.negate, 1);
 	TEST_INT(c->match[1].for_pattern.kind, PAT_SUFFIX);
 	TEST_INT(c->match[1].helo.kind, PAT_GLOB);
@@ -278,12 +279,22 @@ check_policy(const struct conf *c)
 	TEST_INT(p.lifetime, 2 * 24 * 3600 * 1000LL);
 	TEST_INT(p.concurrency, 6);
 	TEST_INT(p.delay_notice, 90 * 60 * 1000);
-	conf_policy_bounce(c, &p);
+	conf_policy_class(c, CLASS_NORMAL, &p);
+	TEST(p.lifetime == 2 * 24 * 3600 * 1000LL && p.retry_min == 60 * 1000 && p.delay_notice == 90 * 60 * 1000);
+	conf_policy_class(c, CLASS_BULK, &p);
+	TEST(p.lifetime == 36 * 3600 * 1000LL && p.retry_min == 60 * 1000 && p.retry_max == 30 * 60 * 1000 && p.delay_notice == 3600 * 1000);
+	conf_policy_class(c, CLASS_BOUNCE, &p);
 	TEST_INT(p.lifetime, 24 * 3600 * 1000LL);
 	TEST_INT(p.retry_max, 2 * 3600 * 1000LL);
 	TEST_INT(p.delay_notice, 0);
+	/* A class's lifetime is a bound, the rest of it an answer. */
 	p = conf_policy(c, "other.org", NULL);
 	TEST_INT(p.delay_notice, 0);
+	conf_policy_class(c, CLASS_BULK, &p);
+	TEST(p.lifetime == 36 * 3600 * 1000LL && p.delay_notice == 3600 * 1000);
+	p = conf_policy(c, "other.org", "a.example.net");
+	conf_policy_class(c, CLASS_BULK, &p);
+	TEST_INT(p.lifetime, 24 * 3600 * 1000LL);
 	p = conf_policy(c, "a.b.example.com", "mx.example.net");
 	TEST_INT(p.retry_min, 2 * 60 * 1000);
 	TEST_INT(p.concurrency, 5);
@@ -502,6 +513,14 @@ static const struct bad {
 	{ "destination a.b { delay-notice soon }", 1, 32, "a time is a number" },
 	{ "bounces { concurrency 3 }", 1, 11, "expected retry, lifetime" },
 	{ "bounces { lifetime 1d }\nbounces { lifetime 1d }", 2, 1, "a second" },
+	{ "bounces { delay-notice 1h }", 1, 11, "expected retry, lifetime" },
+	{ "bulk", 1, 5, "expected {" },
+	{ "bulk { lifetime 1d }\nbulk { }", 2, 1, "a second" },
+	{ "bulk {\n lifetime 1d\n concurrency 3 }", 3, 2, "expected retry, lifetime, delay-notice" },
+	{ "bulk { lifetime 1d, lifetime 2d }", 1, 21, "stands once" },
+	{ "bulk { lifetime never }", 1, 17, "\"never\"" },
+	{ "bulk { delay-notice soon }", 1, 21, "\"soon\"" },
+	{ "bulk { retry 4h..5m }", 1, 14, "must not be longer" },
 	{ "destination a.b { pool x }", 1, 24, "there is no pool \"x\"" },
 	{ "destination a.b { family ipv5 }", 1, 26, "any, ipv4 or ipv6" },
 	{ "source a", 1, 9, "expected address" },

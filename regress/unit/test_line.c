@@ -434,6 +434,60 @@ test_scan(void)
 	TEST(!b.nul);
 }
 
+/* Only the header says that mail is bulk. */
+static void
+test_scan_bulk(void)
+{
+	static const struct { const char *in; bool bulk; } rows[] = {
+		{ "Precedence: bulk\r\n\r\n", true },
+		{ "PRECEDENCE:LIST\r\n\r\n", true },
+		{ "precedence :\tJunk \r\n\r\n", true },
+		{ "Precedence:\r\n \r\n\tbulk\r\n\r\n", true },
+		{ "Precedence: bulk (a list of ours)\r\n\r\n", true },
+		{ "Precedence: bulk(x)\r\n\r\n", true },
+		{ "Precedence: bulk", true },
+		{ "Precedence: first-class\r\nPrecedence: bulk\r\n\r\n", true },
+		{ "Precedence: first-class\r\n\r\n", false },
+		{ "Precedence: bulkhead\r\n\r\n", false },
+		{ "Precedence: bul\r\n k\r\n\r\n", false },
+		{ "Precedence: not bulk\r\n\r\n", false },
+		{ "Precedence:\r\n\r\n", false },
+		{ "Precedence\r\n\r\n", false },
+		{ "X-Precedence: bulk\r\n\r\n", false },
+		{ "Precedence-X: bulk\r\n\r\n", false },
+		{ "List-Id: <a.example.org>\r\n\r\n", true },
+		{ "A: b\r\nLIST-ID:\r\n <a.example.org>\r\n\r\n", true },
+		{ "list-unsubscribe: <mailto:off@example.org>\r\n\r\n", true },
+		{ "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n\r\n", false },
+		{ "Feedback-Id: 1:2:3:x\r\n\r\n", true },
+		{ "List-Idx: a\r\nX-List-Id: a\r\nList-Post: <mailto:x@y>\r\n\r\n", false },
+		{ "Subject: x\r\n List-Id: a\r\n\r\n", false },
+		{ " List-Id: a\r\n\r\n", false },
+		{ "\r\nList-Id: a\r\n", false },
+		{ "A: b\r\n\r\nPrecedence: bulk\r\nList-Id: a\r\n\r\n", false },
+		{ "Content-Type: message/rfc822\r\n\r\nList-Id: a\r\nPrecedence: bulk\r\n\r\nx\r\n", false },
+		{ "A: b\r\nDear all,\r\nPrecedence: bulk\r\nList-Id: a\r\n\r\n", false },
+		{ "From x Sat Nov 21\r\nReceived: y\r\nList-Id: a\r\n\r\n", false },
+		{ "List-Id: a\r\nDear all,\r\n\r\n", true },
+	};
+	struct bodyscan b;
+	char in[400];
+
+	EACH(i, rows)
+		for (size_t size = 0; size < 9; size++) {
+			b = scan(rows[i].in, strlen(rows[i].in), size);
+			if (!TEST_INT(b.flags & ~MAIL_NO_EOL, rows[i].bulk ? MAIL_BULK : 0))
+				fprintf(stderr, "\tin pieces of %zu: %s\n", size, rows[i].in);
+		}
+	/* What has no room in memory is not known, and never half a word. */
+	for (size_t n = 0; n < 350; n++) {
+		snprintf(in, sizeof(in), "Precedence:%*sbulkhead\r\n\r\n", (int)n, "");
+		TEST_INT(scan(in, strlen(in), 7).flags, 0);
+		snprintf(in, sizeof(in), "Precedence:%*sbulk\r\n\r\n", (int)n, "");
+		TEST_INT(scan(in, strlen(in), 7).flags, n < 305 ? MAIL_BULK : 0);
+	}
+}
+
 static void
 test_scan_long(void)
 {
@@ -484,6 +538,7 @@ main(void)
 	test_bdat();
 	test_limits();
 	test_scan();
+	test_scan_bulk();
 	test_scan_long();
 	return test_end("line");
 }

@@ -1,0 +1,17 @@
+/*
+ * class: which class of mail a message is, and how long mail of that class is tried. Pure code.
+ *
+ * Used by result (every attempt that failed) and by the control verbs that tell of it.
+ */
+#ifndef CLASS_H
+#define CLASS_H
+
+#include "conf.h"
+#include "msg.h"
+
+enum mail_class class_of(const struct p_env *);
+const char *class_name(enum mail_class);		/* "normal", "bulk", "bounce" */
+/* What holds for a recipient in that domain. */
+struct dest_policy class_policy(const struct conf *, const struct p_env *, const char *domain);
+
+#endif
