@@ -29,7 +29,7 @@ act_retry(struct message *m, uint32_t n)
 {
 	if (m->rcpts[n].state != R_IDLE)
 		return false;
-	m->rcpts[n].due = clock_now();
+	rcpt_due(m, n, clock_now());
 	return true;
 }
 
@@ -48,7 +48,7 @@ act_release(struct message *m, uint32_t n)
 	if (m->rcpts[n].state != R_HELD)
 		return false;
 	ready_mark(m, n, MARK_PENDING);
-	m->rcpts[n].due = clock_now();
+	rcpt_due(m, n, clock_now());
 	return true;
 }
 

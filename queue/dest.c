@@ -385,7 +385,7 @@ take_out(struct parcel *p, int64_t due)
 
 	for (n = p->first; n != UINT32_MAX; n = next) {
 		next = m->rcpts[n].next;
-		m->rcpts[n].due = due;
+		rcpt_due(m, n, due);
 		rcpt_set(m, n, R_IDLE);
 	}
 	unlink_parcel(p);

@@ -258,7 +258,7 @@ not_now(struct message *m, uint32_t first)
 	log_warn("%s: its segment cannot be opened: %s", qid_text(m->id).s, strerror(errno));
 	for (n = first; n != UINT32_MAX; n = next) {
 		next = m->rcpts[n].next;
-		m->rcpts[n].due = clock_now() + 60000;
+		rcpt_due(m, n, clock_now() + 60000);
 		rcpt_set(m, n, R_IDLE);
 	}
 	ready_settle(m);
@@ -296,7 +296,7 @@ take_back(struct message *m, struct job *j)
 		if (m->rcpts[n].state != R_FLYING || m->rcpts[n].job != j)
 			continue;
 		m->rcpts[n].job = NULL;
-		m->rcpts[n].due = clock_now();
+		rcpt_due(m, n, clock_now());
 		rcpt_set(m, n, R_IDLE);
 	}
 }

@@ -101,7 +101,7 @@ take_rcpts(struct message *m, const struct index_msg *row)
 		end = from->n + 1;
 		if (from->n >= m->env.rcpts_n)
 			continue;
-		m->rcpts[from->n].due = from->due;
+		rcpt_due(m, from->n, from->due);
 		m->rcpts[from->n].attempts = from->attempts;
 		m->rcpts[from->n].notified = from->notified;
 		m->rcpts[from->n].row = 1;
@@ -229,7 +229,7 @@ make_due(struct message *m, bool hurry)
 
 	for (i = 0; i < m->env.rcpts_n; i++)
 		if (m->rcpts[i].state == R_IDLE && (hurry || absurd(&m->rcpts[i])))
-			m->rcpts[i].due = clock_now();
+			rcpt_due(m, i, clock_now());
 	sched_queue(m);
 }
 

@@ -216,6 +216,14 @@ rcpt_set(struct message *m, uint32_t n, enum rstate state)
 	m->count[state]++;
 }
 
+void
+rcpt_due(struct message *m, uint32_t n, int64_t due)
+{
+	m->rcpts[n].due = due;
+	if (due < m->look)
+		m->look = due;
+}
+
 /* "4.4.1 text" whether or not the text came with its code. */
 static const char *
 whole_text(struct message *m, const char *dsn, const char *text)

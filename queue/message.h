@@ -50,7 +50,7 @@ struct rcpt {
 	uint8_t		 later;		/* act.c: what becomes of it when its delivery returns without success; 0: the usual */
 	uint32_t	 attempts;
 	uint32_t	 next;		/* in a parcel or job; UINT32_MAX: the last */
-	int64_t		 due;		/* clock_now() */
+	int64_t		 due;		/* clock_now(); set by rcpt_due */
 	struct job	*job;		/* R_FLYING; or the job whose acknowledgement waits for the notice */
 	const struct last *last;	/* NULL: none yet; several recipients may share one */
 	uint32_t	 row;		/* what its row in the index is from (rows.c); 0: none */
@@ -71,6 +71,7 @@ struct message {
 	uint32_t	 put_to;		/* slow: recipients up to this one have their rows */
 	uint64_t	 ticket;		/* slow: whose turn it is (rows.c) */
 	struct last	*latest;		/* the last one that was made */
+	int64_t		 look;			/* no idle recipient is due before that */
 	int64_t		 since;			/* fresh: clock_now() */
 	int64_t		 owed_since;		/* R_OWED, DELAY_OWED: the first one */
 	bool		 row, slow, fresh, owed, stuck, lost;
@@ -95,6 +96,7 @@ void	 message_free(struct message *);
 void	*message_alloc(struct message *, size_t);	/* lives as long as the message */
 const char *message_strdup(struct message *, const char *);
 void	 rcpt_set(struct message *, uint32_t n, enum rstate);
+void	 rcpt_due(struct message *, uint32_t n, int64_t due);
 /* Notes what became of an attempt. */
 void	 rcpt_last(struct message *, uint32_t n, unsigned code, const char *dsn, const char *text, const char *relay);
 /* ... at that time; 0: nobody knows any more. */

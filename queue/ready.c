@@ -93,7 +93,7 @@ due_now(struct message *m)
 	uint32_t i;
 
 	for (i = 0; i < m->env.rcpts_n; i++)
-		m->rcpts[i].due = clock_now();
+		rcpt_due(m, i, clock_now());
 }
 
 void

@@ -134,7 +134,7 @@ deferred(struct message *m, uint32_t n)
 		result_expired(m, n);
 		return;
 	}
-	r->due = greylist_due(r, now, retry_due(&p, m->env.arrival, now, r->attempts, arc4random()));
+	rcpt_due(m, n, greylist_due(r, now, retry_due(&p, m->env.arrival, now, r->attempts, arc4random())));
 	r->job = NULL;
 	rcpt_set(m, n, R_IDLE);
 	tell_delay(m, n, &p, now);
@@ -146,7 +146,7 @@ not_before(struct message *m, uint32_t n, struct dest *d, uint64_t rest_ms)
 	int64_t now = clock_now(), until = now + (int64_t)(rest_ms < REST_MAX ? rest_ms : REST_MAX);
 	struct dest_policy p = result_policy(m, n);
 
-	m->rcpts[n].due = until;
+	rcpt_due(m, n, until);
 	m->rcpts[n].job = NULL;
 	rcpt_set(m, n, R_IDLE);
 	tell_delay(m, n, &p, now);

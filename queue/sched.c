@@ -69,14 +69,14 @@ routed(void *arg, enum match_result result, const struct match *mt)
 	free(a);
 	if (m == NULL || m->rcpts[n].state != R_ROUTING)
 		return;
-	m->rcpts[n].due = clock_now();
+	rcpt_due(m, n, clock_now());
 	rcpt_set(m, n, R_IDLE);
 	if (result == MATCH_OK)
 		m->env.rcpts[n].action = message_strdup(m, child_conf()->action[mt->action].name);
 	else if (mt->code >= 500)
 		result_refused(m, n, mt->code, mt->dsn, mt->text);
 	else
-		m->rcpts[n].due = clock_now() + AGAIN_MS;
+		rcpt_due(m, n, clock_now() + AGAIN_MS);
 	if (!sc.asking)
 		sched_queue(m);
 }
@@ -123,27 +123,40 @@ enqueue(struct message *m, uint32_t n, int64_t now)
 		d = dest_get(e->action, addr_domain(e->addr), now);
 	}
 	if (suspend_has(d->domain))
-		m->rcpts[n].due = now + SUSPEND_MS;
+		rcpt_due(m, n, now + SUSPEND_MS);
 	else if (d->rest > now + REST_MS)
-		m->rcpts[n].due = d->rest;
+		rcpt_due(m, n, d->rest);
 	else if ((later = dest_put_off(d, m, left(), now)) > 0)
-		m->rcpts[n].due = later;
+		rcpt_due(m, n, later);
 	else
 		dest_add(d, m, n);
+}
+
+/* Of many recipients a job's result changes few: the others are not looked at each time. */
+static void
+enqueue_due(struct message *m, int64_t now)
+{
+	int64_t look = INT64_MAX;
+	uint32_t i;
+
+	for (i = 0; i < m->env.rcpts_n; i++) {
+		if (m->rcpts[i].state == R_IDLE && m->rcpts[i].due <= now)
+			enqueue(m, i, now);
+		if (m->rcpts[i].state == R_IDLE && m->rcpts[i].due < look)
+			look = m->rcpts[i].due;
+	}
+	m->look = look;
 }
 
 void
 sched_queue(struct message *m)
 {
 	int64_t now = clock_now();
-	uint32_t i;
 
 	if (m->later)
 		act_returned(m);
-	if (m->count[R_IDLE] > 0 && m->pins == 0 && !m->awaited && suspect_may_go(m))
-		for (i = 0; i < m->env.rcpts_n; i++)
-			if (m->rcpts[i].state == R_IDLE && m->rcpts[i].due <= now)
-				enqueue(m, i, now);
+	if (m->count[R_IDLE] > 0 && m->look <= now && m->pins == 0 && !m->awaited && suspect_may_go(m))
+		enqueue_due(m, now);
 	ready_settle(m);
 }
 
