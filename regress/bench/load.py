@@ -190,6 +190,19 @@ def parallel(port, envelopes, text, connections):
     return [sum(r[0] for r in result), sum(r[1] for r in result)]
 
 
+def letters(port, rcpts, text, batch=100):
+    """A message for each of them, by BDAT, a batch in one piece."""
+    with socket.create_connection(("127.0.0.1", port)) as sock:
+        answers(sock, 1, [0, 0])
+        sock.sendall(b"EHLO bench.test\r\n")
+        answers(sock, 1, [0, 0])
+        for i in range(0, len(rcpts), batch):
+            part = rcpts[i:i + batch]
+            sock.sendall(b"".join(b"MAIL FROM:<news@src.test>\r\nRCPT TO:<%s>\r\nBDAT %d LAST\r\n%s" % (r, len(text), text) for r in part))
+            answers(sock, 3 * len(part), got := [0, 0])
+            assert got[1] == 0, got
+
+
 class Probe:
     """Meanwhile somebody writes a letter now and then: how long does it take until its 250? Its recipient is none of the others."""
 
