@@ -102,6 +102,7 @@ action_maildir(struct parse *p, struct conf_action *a)
 	unsigned seen = 0;
 
 	a->kind = ACTION_MAILDIR;
+	free(a->path);		/* in a text for children two statements may claim one place, so this may be the second time */
 	a->path = xstrdup("~/Maildir");
 	if (t != NULL && (t->kind == TOK_STRING || (t->kind == TOK_WORD && (t->text[0] == '/' || t->text[0] == '~'))) &&
 	    !maildir_path(p, a))
