@@ -70,9 +70,9 @@ const char *prog_name(enum prog);		/* "listener" */
 
 #define P_seg(F, L)		F(u32, segment)
 #define P_job_rcpt(F, L)	F(u32, n) F(str, addr) F(str, orig) F(str, orcpt) F(u8, notify)
-/* offset and length are those of the message itself in its segment; action is its index in that generation. */
+/* offset and length are those of the message itself in its segment; action is its index in that generation; old: it waited before. */
 #define P_job(F, L)		F(u64, job) F(u64, id) F(u32, generation) F(u16, action) F(str, domain) F(str, sender) F(u8, ret) \
-				F(str, envid) F(u8, body) F(u8, smtputf8) F(u32, flags) F(i64, arrival) F(i64, handed) F(u32, attempt) \
+				F(str, envid) F(u8, body) F(u8, smtputf8) F(u32, flags) F(i64, arrival) F(i64, handed) F(u32, attempt) F(u8, old) \
 				F(u32, segment) F(u64, offset) F(u64, length) L(job_rcpt, rcpts)
 #define P_job_ref(F, L)		F(u64, job)
 #define P_held_rcpt(F, L)	F(u32, n)

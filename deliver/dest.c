@@ -70,7 +70,8 @@ dest_new(char *key, struct mx_set *set, const struct dest_policy *policy, bool s
 	d->host = xcalloc(set->n, sizeof *d->host);
 	for (i = 0; i < set->n; i++)
 		d->host[i] = host_hold((const struct sockaddr *)&set->v[i].sa, source);
-	TAILQ_INIT(&d->waiting);
+	TAILQ_INIT(&d->waiting[LINE_NEW]);
+	TAILQ_INIT(&d->waiting[LINE_OLD]);
 	TAILQ_INIT(&d->idle);
 	RB_INSERT(dest_tree, &dests, d);
 	return d;
@@ -167,6 +168,12 @@ too_early(const struct dest *d)
 	return ms - SOONER_MS;
 }
 
+static struct job_list *
+line_of(struct dest *d, const struct job *j)
+{
+	return &d->waiting[j->old ? LINE_OLD : LINE_NEW];
+}
+
 static void
 stands(struct dest *d)
 {
@@ -178,7 +185,7 @@ stands(struct dest *d)
 static void
 leaves(struct dest *d, struct job *j)
 {
-	TAILQ_REMOVE(&d->waiting, j, wait);
+	TAILQ_REMOVE(line_of(d, j), j, wait);
 	d->nwaiting--;
 	d->rate->line--;
 }
@@ -193,24 +200,28 @@ dest_add(struct dest *d, struct job *j)
 		return;
 	}
 	j->since = ev_now_ms();
-	TAILQ_INSERT_TAIL(&d->waiting, j, wait);
+	TAILQ_INSERT_TAIL(line_of(d, j), j, wait);
 	stands(d);
 }
 
 void
 dest_return(struct dest *d, struct job *j)
 {
-	TAILQ_INSERT_HEAD(&d->waiting, j, wait);
+	TAILQ_INSERT_HEAD(line_of(d, j), j, wait);
 	stands(d);
 }
 
 struct job *
 dest_take(struct dest *d)
 {
-	struct job *j = TAILQ_FIRST(&d->waiting);
+	bool new = !TAILQ_EMPTY(&d->waiting[LINE_NEW]), old = !TAILQ_EMPTY(&d->waiting[LINE_OLD]);
+	enum line line = turns_next(&d->turns, new, old);
+	struct job *j = TAILQ_FIRST(&d->waiting[line]);
 
-	if (j != NULL)
-		leaves(d, j);
+	if (j == NULL)
+		return NULL;
+	turns_took(&d->turns, line, new && old);
+	leaves(d, j);
 	return j;
 }
 
@@ -226,15 +237,26 @@ dest_open(const struct dest *d)
 	return gate_open(d->rate, &d->at_rate);
 }
 
+/* The one that waited longest, in either line. */
+static struct job *
+eldest(const struct dest *d)
+{
+	struct job *new = TAILQ_FIRST(&d->waiting[LINE_NEW]), *old = TAILQ_FIRST(&d->waiting[LINE_OLD]);
+
+	if (new == NULL || old == NULL)
+		return new != NULL ? new : old;
+	return new->since <= old->since ? new : old;
+}
+
 void
 dest_failed(struct dest *d, uint64_t since, const struct verdict *v, const char *relay)
 {
 	struct job *j;
 
-	while (d->nready == 0 && (j = TAILQ_FIRST(&d->waiting)) != NULL && j->since <= since) {
+	while (d->nready == 0 && (j = eldest(d)) != NULL && j->since <= since) {
 		if (d->nopen > 0 && ev_now_ms() - j->since < PATIENCE_MS)
 			return;
-		dest_take(d);
+		leaves(d, j);
 		if (relay != NULL)
 			job_relay(j, relay);
 		job_settle(j, v);
@@ -292,8 +314,7 @@ hand_back(struct dest *d, uint64_t ms)
 	struct verdict v = verdict(OUT_NOT_BEFORE, *why != '\0' ? "4.4.1" : "", why);
 	struct job *j;
 
-	while ((j = TAILQ_FIRST(&d->waiting)) != NULL) {
-		leaves(d, j);
+	while ((j = dest_take(d)) != NULL) {
 		j->rest_ms = ms;
 		job_settle(j, &v);
 	}

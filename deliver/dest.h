@@ -17,6 +17,7 @@
 #include "job.h"
 #include "mx.h"
 #include "source.h"
+#include "turns.h"
 #include "window.h"
 
 struct conn;
@@ -32,8 +33,9 @@ struct dest {
 	struct source	*source;		/* where its connections come from; NULL: the system chooses */
 	bool		 smarthost;
 	bool		 due, starved;
-	struct job_list	 waiting;
-	unsigned	 nwaiting;
+	struct job_list	 waiting[LINE__N];
+	struct turns	 turns;
+	unsigned	 nwaiting;		/* of both lines */
 	struct conn_list idle;			/* connections that could take a job at once */
 	unsigned	 nconn, nopen, nready;	/* all, those that reached a server, those through EHLO */
 	struct gate	*rate, *room;		/* bounds, perhaps shared: of messages, of connections */

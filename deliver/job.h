@@ -46,6 +46,7 @@ struct job {
 	uint32_t	 generation;
 	uint16_t	 action;
 	uint8_t		 ret, body, smtputf8;
+	bool		 old;			/* it waited before: others go first */
 	uint32_t	 flags, attempt;
 	const char	*domain, *sender, *envid;
 	int64_t		 arrival, handed;	/* wall ms */

@@ -17,7 +17,8 @@ TAILQ_HEAD(dest_list, dest);
 
 static struct {
 	struct dest	*bucket[BUCKETS];
-	struct dest_list idle, ready, resting;
+	struct dest_list idle, ready[LINE__N], resting;
+	struct turns	 turns;
 	unsigned	 n_idle, n_work;
 	uint32_t	 generation;
 	void		(*policy)(struct dest *);
@@ -27,7 +28,8 @@ void
 dest_init(void (*policy)(struct dest *), uint32_t generation)
 {
 	TAILQ_INIT(&ds.idle);
-	TAILQ_INIT(&ds.ready);
+	TAILQ_INIT(&ds.ready[LINE_NEW]);
+	TAILQ_INIT(&ds.ready[LINE_OLD]);
 	TAILQ_INIT(&ds.resting);
 	ds.policy = policy;
 	ds.generation = generation;
@@ -68,7 +70,7 @@ leave(struct dest *d)
 		ds.n_idle--;
 		ds.n_work++;
 	} else if (d->where == DEST_READY)
-		TAILQ_REMOVE(&ds.ready, d, link);
+		TAILQ_REMOVE(&ds.ready[d->stands], d, link);
 	else if (d->where == DEST_RESTING)
 		TAILQ_REMOVE(&ds.resting, d, link);
 }
@@ -106,7 +108,8 @@ place(struct dest *d)
 		TAILQ_INSERT_TAIL(&ds.resting, d, link);
 	} else {
 		d->where = DEST_READY;
-		TAILQ_INSERT_TAIL(&ds.ready, d, link);
+		d->stands = d->lines[LINE_NEW] > 0 ? LINE_NEW : LINE_OLD;
+		TAILQ_INSERT_TAIL(&ds.ready[d->stands], d, link);
 	}
 }
 
@@ -122,8 +125,10 @@ dest_new(const char *action, const char *domain, uint64_t hash)
 	for (p = d->domain; *p != '\0'; p++)
 		*p = (char)lower(*p);
 	d->hash = hash;
-	for (i = 0; i < DEST_FLOWS; i++)
-		TAILQ_INIT(&d->flow[i].parcels);
+	for (i = 0; i < DEST_FLOWS; i++) {
+		TAILQ_INIT(&d->flow[LINE_NEW][i].parcels);
+		TAILQ_INIT(&d->flow[LINE_OLD][i].parcels);
+	}
 	d->hash_next = ds.bucket[hash % BUCKETS];
 	ds.bucket[hash % BUCKETS] = d;
 	TAILQ_INSERT_TAIL(&ds.idle, d, link);
@@ -166,21 +171,30 @@ dest_get(const char *action, const char *domain, int64_t now)
 	return d;
 }
 
+static enum line
+line_of(const struct message *m)
+{
+	return m->old ? LINE_OLD : LINE_NEW;
+}
+
 static struct flow *
 flow_of(struct dest *d, const struct message *m)
 {
-	return &d->flow[hash_of("", m->env.sender) % DEST_FLOWS];
+	return &d->flow[line_of(m)][hash_of("", m->env.sender) % DEST_FLOWS];
 }
 
 /* The parcel whose turn it is. There is one. */
 static struct parcel *
 first(struct dest *d)
 {
-	unsigned i = d->turn;
+	enum line line = turns_next(&d->turns, d->lines[LINE_NEW] > 0, d->lines[LINE_OLD] > 0);
+	unsigned i = d->turn[line];
 
-	while (d->flow[i % DEST_FLOWS].line == 0)
+	if (d->hurried != NULL && d->hurried->line > 0)
+		return TAILQ_FIRST(&d->hurried->parcels);
+	while (d->flow[line][i % DEST_FLOWS].line == 0)
 		i++;
-	return TAILQ_FIRST(&d->flow[i % DEST_FLOWS].parcels);
+	return TAILQ_FIRST(&d->flow[line][i % DEST_FLOWS].parcels);
 }
 
 /* It comes back when half of what stands before it should be gone; what was put off before it has its time before it. */
@@ -224,15 +238,18 @@ dest_add(struct dest *d, struct message *m, uint32_t n)
 	TAILQ_INSERT_TAIL(&f->parcels, p, link);
 	f->line++;
 	d->line++;
+	d->lines[line_of(m)]++;
 	LIST_INSERT_HEAD(&m->parcels, p, mlink);
-	if (d->where == DEST_IDLE || d->where == DEST_WAITING)
+	if (d->where == DEST_IDLE || d->where == DEST_WAITING || (d->where == DEST_READY && line_of(m) < d->stands))
 		place(d);
 }
 
 struct dest *
 dest_next(void)
 {
-	return TAILQ_FIRST(&ds.ready);
+	bool new = !TAILQ_EMPTY(&ds.ready[LINE_NEW]), old = !TAILQ_EMPTY(&ds.ready[LINE_OLD]);
+
+	return TAILQ_FIRST(&ds.ready[turns_next(&ds.turns, new, old)]);
 }
 
 static void
@@ -243,6 +260,7 @@ unlink_parcel(struct parcel *p)
 	TAILQ_REMOVE(&f->parcels, p, link);
 	f->line--;
 	p->d->line--;
+	p->d->lines[line_of(p->m)]--;
 	LIST_REMOVE(p, mlink);
 }
 
@@ -251,9 +269,13 @@ dest_take(struct dest *d, uint32_t max, uint32_t *begin, uint32_t *count)
 {
 	struct parcel *p = first(d);
 	struct message *m = p->m;
+	enum line line = line_of(m);
 	uint32_t n = p->first, last = n, taken;
 
-	d->turn = (unsigned)(flow_of(d, m) - d->flow + 1) % DEST_FLOWS;
+	d->turn[line] = (unsigned)(flow_of(d, m) - d->flow[line] + 1) % DEST_FLOWS;
+	d->hurried = NULL;
+	turns_took(&d->turns, line, d->lines[!line] > 0);
+	turns_took(&ds.turns, d->stands, !TAILQ_EMPTY(&ds.ready[!d->stands]));
 	*begin = n;
 	for (taken = 0; taken < max && n != UINT32_MAX; taken++) {
 		rcpt_set(m, n, R_FLYING);
@@ -282,7 +304,7 @@ dest_hurry(struct message *m)
 	f = flow_of(p->d, m);
 	TAILQ_REMOVE(&f->parcels, p, link);
 	TAILQ_INSERT_HEAD(&f->parcels, p, link);
-	p->d->turn = (unsigned)(f - p->d->flow);
+	p->d->hurried = f;
 	return p->d;
 }
 

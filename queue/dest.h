@@ -2,8 +2,9 @@
  * dest: destinations (action, domain): what waits for each, whose turn it is, how much of it is in flight. Pure code.
  *
  * Used by sched.c. A parcel is what one message has for one destination. Destinations that may send stand in one round:
- * each gives a job of at most DEST_JOB recipients and goes to its end. Within a destination the senders take turns: they are spread
- * over a few flows by a hash, so that a newsletter does not stand before everybody else's mail.
+ * each gives a job of at most DEST_JOB recipients and goes to its end; those with new mail are served first (turns.h), and so it is within
+ * each. Within a destination the senders take turns: they are spread over a few flows by a hash, so that a newsletter does not stand
+ * before everybody else's mail.
  */
 #ifndef DEST_H
 #define DEST_H
@@ -12,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "message.h"
+#include "turns.h"
 
 #define DEST_JOB	100		/* most recipients of a job */
 #define DEST_FLOWS	8
@@ -34,9 +36,12 @@ struct flow {
 
 struct dest {
 	char		*action, *domain;	/* domain in lower case */
-	struct flow	 flow[DEST_FLOWS];
-	unsigned	 turn;			/* the flow that gives next, if it has any */
-	unsigned	 line;			/* parcels of all */
+	struct flow	 flow[LINE__N][DEST_FLOWS];
+	unsigned	 turn[LINE__N];		/* the flow that gives next, if it has any */
+	unsigned	 lines[LINE__N], line;	/* parcels of each, of both */
+	struct turns	 turns;
+	struct flow	*hurried;		/* it gives next; NULL: as usual */
+	enum line	 stands;		/* DEST_READY: among those that have new mail, or the others */
 	unsigned	 flying, window;	/* jobs */
 	unsigned	 most;			/* recipients of a job */
 	int64_t		 pace;			/* between two jobs that ended, in 1/1024 ms, on average */

@@ -130,7 +130,7 @@ load_record(const struct index_msg *row)
 	m->loc = row->loc;
 	m->body_off = se.body_off;
 	m->len = se.body_len;
-	m->row = true;
+	m->row = m->old = true;
 	m->message_id = message_strdup(m, row->message_id);
 	message_ready(m, se.marks);
 	spool_env_free(&se);

@@ -75,6 +75,7 @@ struct message {
 	int64_t		 since;			/* fresh: clock_now() */
 	int64_t		 owed_since;		/* R_OWED, DELAY_OWED: the first one */
 	bool		 row, slow, fresh, owed, stuck, lost;
+	bool		 old;			/* it waited in the index before: new mail goes first */
 	bool		 later;			/* some recipient's later is set */
 	uint8_t		 pins;			/* act.c: it stays in memory, and nothing of it goes into line */
 	bool		 awaited;		/* load.c: likewise, until somebody who asked for it comes */
