@@ -15,8 +15,6 @@
 #include "ready.h"
 #include "sched.h"
 
-#define ROOM	(READY_MAX / 2)
-
 static const struct { const char *name, *did; } acts[ACT__N] = { [ACT_RETRY] = { "retry", "tried again" }, [ACT_HOLD] = { "hold", "held" },
 	[ACT_RELEASE] = { "release", "released" }, [ACT_REMOVE] = { "remove", "removed" },
 	[ACT_BOUNCE] = { "bounce", "returned to the sender" }, [ACT_EXPIRE] = { "expire", "given up" },
@@ -115,7 +113,7 @@ act_step(struct client *c)
 {
 	struct query *q = c->query;
 
-	while (!control_overrun() && (q->turn != 0 || ready_count() < ROOM)) {
+	while (!control_overrun() && (q->turn != 0 || ready_room(LINE_OLD) > 0)) {
 		if (q->turn == 0 && !idset_next(q->seen, &q->at, &q->turn)) {
 			acted(c, q);
 			return true;

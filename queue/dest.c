@@ -171,16 +171,10 @@ dest_get(const char *action, const char *domain, int64_t now)
 	return d;
 }
 
-static enum line
-line_of(const struct message *m)
-{
-	return m->old ? LINE_OLD : LINE_NEW;
-}
-
 static struct flow *
 flow_of(struct dest *d, const struct message *m)
 {
-	return &d->flow[line_of(m)][hash_of("", m->env.sender) % DEST_FLOWS];
+	return &d->flow[message_line(m)][hash_of("", m->env.sender) % DEST_FLOWS];
 }
 
 /* The parcel whose turn it is. There is one. */
@@ -238,9 +232,9 @@ dest_add(struct dest *d, struct message *m, uint32_t n)
 	TAILQ_INSERT_TAIL(&f->parcels, p, link);
 	f->line++;
 	d->line++;
-	d->lines[line_of(m)]++;
+	d->lines[message_line(m)]++;
 	LIST_INSERT_HEAD(&m->parcels, p, mlink);
-	if (d->where == DEST_IDLE || d->where == DEST_WAITING || (d->where == DEST_READY && line_of(m) < d->stands))
+	if (d->where == DEST_IDLE || d->where == DEST_WAITING || (d->where == DEST_READY && message_line(m) < d->stands))
 		place(d);
 }
 
@@ -260,7 +254,7 @@ unlink_parcel(struct parcel *p)
 	TAILQ_REMOVE(&f->parcels, p, link);
 	f->line--;
 	p->d->line--;
-	p->d->lines[line_of(p->m)]--;
+	p->d->lines[message_line(p->m)]--;
 	LIST_REMOVE(p, mlink);
 }
 
@@ -269,7 +263,7 @@ dest_take(struct dest *d, uint32_t max, uint32_t *begin, uint32_t *count)
 {
 	struct parcel *p = first(d);
 	struct message *m = p->m;
-	enum line line = line_of(m);
+	enum line line = message_line(m);
 	uint32_t n = p->first, last = n, taken;
 
 	d->turn[line] = (unsigned)(flow_of(d, m) - d->flow[line] + 1) % DEST_FLOWS;

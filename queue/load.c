@@ -20,7 +20,6 @@
 
 #define BATCH		100		/* rows a turn */
 #define PART		500		/* recipients a turn */
-#define ROOM		(READY_MAX / 2)	/* looks only while fewer are in memory */
 #define LOOK_MS		20		/* between two looks */
 #define AGAIN_MS	60000		/* after a record that could not be read for now */
 #define CLOCK_SLACK	(10 * 86400 * 1000LL)
@@ -305,7 +304,7 @@ rest(int64_t now)
 static bool
 may_go_on(void)
 {
-	return ld.part.m == NULL && ready_count() < ROOM && ready_rcpts() < READY_RCPTS / 2;
+	return ld.part.m == NULL && ready_room(LINE_OLD) > 0;
 }
 
 static void

@@ -276,6 +276,12 @@ rcpt_last(struct message *m, uint32_t n, unsigned code, const char *dsn, const c
 	rcpt_last_at(m, n, code, dsn, text, relay, clock_now());
 }
 
+enum line
+message_line(const struct message *m)
+{
+	return m->old ? LINE_OLD : LINE_NEW;
+}
+
 uint32_t
 message_live(const struct message *m)
 {

@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include "msg.h"
 #include "spool.h"
+#include "turns.h"
 
 enum rstate {
 	R_IDLE,			/* pending, waiting for its time */
@@ -94,6 +95,7 @@ void	 message_add(struct message *, const struct p_env_rcpt *, uint32_t n);
 /* All recipients are there: makes their states from marks (NULL: all pending). */
 void	 message_ready(struct message *, const uint8_t *marks);
 void	 message_free(struct message *);
+enum line message_line(const struct message *);	/* it is new, or waited in the index before */
 void	*message_alloc(struct message *, size_t);	/* lives as long as the message */
 const char *message_strdup(struct message *, const char *);
 void	 rcpt_set(struct message *, uint32_t n, enum rstate);

@@ -32,8 +32,8 @@ static struct {
 	struct spool		*spool;
 	struct index		*index;
 	struct message		*bucket[BUCKETS];
-	unsigned		 n;
-	uint64_t		 rcpts;
+	unsigned		 n[LINE__N];
+	uint64_t		 rcpts[LINE__N];
 	struct message_list	 stuck;
 	struct ev_timer		 stuck_timer;
 	struct {
@@ -61,19 +61,25 @@ ready_find(uint64_t id)
 unsigned
 ready_count(void)
 {
-	return rd.n;
+	return rd.n[LINE_NEW] + rd.n[LINE_OLD];
 }
 
-uint64_t
-ready_rcpts(void)
+static uint64_t
+rcpts(void)
 {
-	return rd.rcpts;
+	return rd.rcpts[LINE_NEW] + rd.rcpts[LINE_OLD];
+}
+
+unsigned
+ready_room(enum line line)
+{
+	return rd.n[line] < READY_MAX / LINE__N && rd.rcpts[line] < READY_RCPTS / LINE__N ? READY_MAX / LINE__N - rd.n[line] : 0;
 }
 
 bool
 ready_full(void)
 {
-	return rd.n >= READY_MAX || rd.rcpts >= READY_RCPTS;
+	return ready_count() >= READY_MAX || rcpts() >= READY_RCPTS;
 }
 
 /* ---- coming ---- */
@@ -82,8 +88,8 @@ void
 ready_add(struct message *m)
 {
 	*slot(m->id) = m;
-	rd.n++;
-	rd.rcpts += m->env.rcpts_n;
+	rd.n[message_line(m)]++;
+	rd.rcpts[message_line(m)] += m->env.rcpts_n;
 	rows_added(m);
 }
 
@@ -112,8 +118,8 @@ forget(struct message *m)
 	struct message **at = slot(m->id);
 
 	*at = m->hash_next;
-	rd.n--;
-	rd.rcpts -= m->env.rcpts_n;
+	rd.n[message_line(m)]--;
+	rd.rcpts[message_line(m)] -= m->env.rcpts_n;
 	if (m->stuck)
 		TAILQ_REMOVE(&rd.stuck, m, stuck_link);
 	rows_forget(m);

@@ -16,7 +16,8 @@
 void	 ready_init(struct spool *, struct index *);
 struct message *ready_find(uint64_t id);
 unsigned ready_count(void);
-uint64_t ready_rcpts(void);		/* recipients of those in memory, whatever became of them */
+/* How many more may come in while that leaves room for others; new mail and what waited before have half of the memory each. */
+unsigned ready_room(enum line);
 bool	 ready_full(void);
 /* A new, durable message (it had no row yet). */
 void	 ready_add_fresh(struct message *);

@@ -96,13 +96,6 @@ route_again(struct message *m, uint32_t n)
 	sc.asking = false;
 }
 
-/* Messages that may still be taken into memory while that leaves room for the due ones of other destinations. */
-static unsigned
-left(void)
-{
-	return ready_count() < READY_MAX / 2 ? READY_MAX / 2 - ready_count() : 0;
-}
-
 void
 sched_reroute(struct message *m, uint32_t n)
 {
@@ -126,7 +119,7 @@ enqueue(struct message *m, uint32_t n, int64_t now)
 		rcpt_due(m, n, now + SUSPEND_MS);
 	else if (d->rest > now + REST_MS)
 		rcpt_due(m, n, d->rest);
-	else if ((later = dest_put_off(d, m, left(), now)) > 0)
+	else if ((later = dest_put_off(d, m, ready_room(message_line(m)), now)) > 0)
 		rcpt_due(m, n, later);
 	else
 		dest_add(d, m, n);
