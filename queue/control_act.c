@@ -54,6 +54,7 @@ acted(struct client *c, const struct query *q)
 {
 	const char *did = acts[q->act].did;
 
+	index_soon(control_index());
 	log_info("queue %s: %s, %s, by uid %u", acts[q->act].name, plural(q->done_messages, "message").s,
 	    plural(q->done_recipients, "recipient").s, c->uid);
 	if (c->json)

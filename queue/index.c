@@ -244,6 +244,12 @@ index_turn(struct index *ix, bool force)
 }
 
 void
+index_soon(struct index *ix)
+{
+	ix->since = 0;
+}
+
+void
 index_hold(struct index *ix, bool on)
 {
 	ix->held = on;

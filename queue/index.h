@@ -19,6 +19,7 @@ struct index *index_open(void);
 void	 index_close(struct index *);
 bool	 index_broken(const struct index *);
 void	 index_turn(struct index *, bool force);	/* commits what is gathered if due */
+void	 index_soon(struct index *);			/* ... in this turn: somebody is about to be told that it is done */
 
 /* segments */
 uint64_t index_scanned(struct index *, uint32_t seg, const uint8_t rnd[16]);

@@ -87,6 +87,13 @@ load_retry_all(void)
 	ev_wake();
 }
 
+/* A kill may have come between the mark and the index's commit. */
+static bool
+same_mark(const struct rcpt *r, const struct index_rcpt *row)
+{
+	return r->state != R_FINAL && (r->state == R_HELD) == (row->mark == MARK_HELD);
+}
+
 /* -> the number behind the last recipient that was read */
 static uint32_t
 take_rcpts(struct message *m, const struct index_msg *row)
@@ -103,7 +110,7 @@ take_rcpts(struct message *m, const struct index_msg *row)
 		rcpt_due(m, from->n, from->due);
 		m->rcpts[from->n].attempts = from->attempts;
 		m->rcpts[from->n].notified = from->notified;
-		m->rcpts[from->n].row = 1;
+		m->rcpts[from->n].row = same_mark(&m->rcpts[from->n], from) ? ROW_SAME : ROW_OTHER;
 		if (*text != '\0')
 			rcpt_last_at(m, from->n, from->code, "", text, from->relay, 0);
 		if (strcmp(from->action, m->env.rcpts[from->n].action) != 0)	/* rerouted since */

@@ -37,6 +37,9 @@ enum delay {			/* a notice of the delay, beside the state */
 	DELAY_NONE, DELAY_OWED, DELAY_WRITING
 };
 
+#define ROW_SAME	1		/* the row says what the mark on the disk says */
+#define ROW_OTHER	2		/* the mark came after it: it must be put again. Rows.c's own numbers are odd */
+
 struct job;
 struct parcel;
 
@@ -54,7 +57,7 @@ struct rcpt {
 	int64_t		 due;		/* clock_now(); set by rcpt_due */
 	struct job	*job;		/* R_FLYING; or the job whose acknowledgement waits for the notice */
 	const struct last *last;	/* NULL: none yet; several recipients may share one */
-	uint32_t	 row;		/* what its row in the index is from (rows.c); 0: none */
+	uint32_t	 row;		/* what its row in the index is from (rows.c); 0: none; ROW_SAME, ROW_OTHER: as it was loaded */
 };
 
 struct arena_chunk;

@@ -87,7 +87,7 @@ rows_added(struct message *m)
 
 	rw.norow += !m->row;
 	for (i = 0; i < m->env.rcpts_n; i++)
-		if (m->rcpts[i].row != 0)
+		if (m->rcpts[i].row == ROW_SAME)
 			m->rcpts[i].row = state_of(m, i);
 }
 
