@@ -6,6 +6,8 @@
  * connections instead of resting the host.
  */
 #include <sys/socket.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -240,7 +242,7 @@ open_host(struct conn *c, const struct mx_host *mx, struct host *h)
 	const struct sockaddr *sa = (const struct sockaddr *)&mx->sa;
 	char address[46], text[200];
 	struct verdict v;
-	int fd;
+	int fd, on = 1;
 
 	mx_address(sa, address, sizeof address);
 	snprintf(c->relay, sizeof c->relay, "%s[%s]:%u", mx->name, address, mx_port(sa));
@@ -257,6 +259,8 @@ open_host(struct conn *c, const struct mx_host *mx, struct host *h)
 		close(fd);
 		return false;
 	}
+	/* The end of a message is not to wait until the other side acknowledged what came before it. */
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 	c->state = CONN_CONNECT;
 	c->opened = ev_now_ms();
 	c->messages = 0;
