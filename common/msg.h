@@ -143,6 +143,9 @@ enum answer_status { ANSWER_NO, ANSWER_YES, ANSWER_TEMPFAIL };
 enum dns_status { DNS_OK, DNS_NONE /* no such name, or no data */, DNS_NULL_MX, DNS_TEMPFAIL, DNS_BAD };
 enum outcome { OUT_SENT, OUT_DEFER, OUT_BOUNCE, OUT_NOT_BEFORE /* not an attempt */ };
 
+/* The enhanced code of what keeps mail on this host, whatever the other side would say. */
+#define DSN_OURS	"4.3.2"
+
 enum { BODY_7BIT, BODY_8BITMIME, BODY_BINARYMIME, BODY_NONE /* no BODY= was given */ };
 enum { RET_NONE, RET_FULL, RET_HDRS };
 #define NOTIFY_DEFAULT	0

@@ -85,6 +85,7 @@ forget(struct dest *d)
 	ds.n_idle--;
 	free(d->action);
 	free(d->domain);
+	free(d->why);
 	free(d);
 }
 
@@ -108,6 +109,16 @@ place(struct dest *d)
 		d->where = DEST_READY;
 		TAILQ_INSERT_TAIL(&ds.ready, d, link);
 	}
+}
+
+static void
+rest_over(struct dest *d)
+{
+	d->rest = 0;
+	free(d->why);
+	d->why = NULL;
+	if (d->where == DEST_RESTING)
+		place(d);
 }
 
 static struct dest *
@@ -158,11 +169,8 @@ dest_get(const char *action, const char *domain, int64_t now)
 	if (d == NULL)
 		return dest_new(action, domain, h);
 	refresh(d);
-	if (d->rest != 0 && d->rest <= now) {
-		d->rest = 0;
-		if (d->where == DEST_RESTING)
-			place(d);
-	}
+	if (d->rest != 0 && d->rest <= now)
+		rest_over(d);
 	return d;
 }
 
@@ -310,12 +318,27 @@ dest_pace(struct dest *d, int64_t now)
 	d->ended = now;
 }
 
+/* With its strings in one block. */
+static struct last *
+keep(const struct last *why)
+{
+	size_t text = strlen(why->text) + 1, relay = strlen(why->relay) + 1;
+	struct last *kept = xmalloc(sizeof(*kept) + text + relay);
+
+	*kept = *why;
+	kept->text = memcpy(kept + 1, why->text, text);
+	kept->relay = memcpy((char *)(kept + 1) + text, why->relay, relay);
+	return kept;
+}
+
 void
-dest_rest(struct dest *d, int64_t until)
+dest_rest(struct dest *d, int64_t until, const struct last *why)
 {
 	if (until <= d->rest)
 		return;
 	d->rest = until;
+	free(d->why);
+	d->why = why != NULL ? keep(why) : NULL;
 	if (d->where == DEST_READY)
 		place(d);
 }
@@ -330,13 +353,10 @@ dest_rest_domain(const char *domain, int64_t until)
 		for (d = ds.bucket[i]; d != NULL; d = d->hash_next) {
 			if (!same_domain(d->domain, domain))
 				continue;
-			if (until != 0) {
-				dest_rest(d, until);
-				continue;
-			}
-			d->rest = 0;
-			if (d->where == DEST_RESTING)
-				place(d);
+			if (until != 0)
+				dest_rest(d, until, NULL);
+			else
+				rest_over(d);
 		}
 }
 
@@ -346,10 +366,8 @@ dest_wake(int64_t now)
 	struct dest *d, *next;
 
 	TAILQ_FOREACH_SAFE(d, &ds.resting, link, next)
-		if (d->rest <= now) {
-			d->rest = 0;
-			place(d);
-		}
+		if (d->rest <= now)
+			rest_over(d);
 }
 
 void
@@ -358,10 +376,9 @@ dest_wake_all(void)
 	struct dest *d;
 	size_t i;
 
-	dest_wake(INT64_MAX);
 	for (i = 0; i < BUCKETS; i++)
 		for (d = ds.bucket[i]; d != NULL; d = d->hash_next)
-			d->rest = 0;
+			rest_over(d);
 }
 
 int64_t
@@ -377,7 +394,7 @@ dest_wake_at(void)
 }
 
 static struct message *
-take_out(struct parcel *p, int64_t due)
+take_out(struct parcel *p, int64_t due, const struct last *why)
 {
 	struct message *m = p->m;
 	struct dest *d = p->d;
@@ -386,6 +403,7 @@ take_out(struct parcel *p, int64_t due)
 	for (n = p->first; n != UINT32_MAX; n = next) {
 		next = m->rcpts[n].next;
 		m->rcpts[n].due = due;
+		rcpt_reason(m, n, why);
 		rcpt_set(m, n, R_IDLE);
 	}
 	unlink_parcel(p);
@@ -401,7 +419,7 @@ dest_evict(int64_t after)
 
 	TAILQ_FOREACH(d, &ds.resting, link)
 		if (d->rest > after)
-			return take_out(first(d), d->rest);
+			return take_out(first(d), d->rest, d->why);
 	return NULL;
 }
 
@@ -411,7 +429,7 @@ dest_drop(struct message *m, int64_t now)
 	struct parcel *p, *next;
 
 	LIST_FOREACH_SAFE(p, &m->parcels, mlink, next)
-		take_out(p, now);
+		take_out(p, now, NULL);
 }
 
 void
@@ -429,7 +447,7 @@ dest_regenerate(uint32_t generation, int64_t now, void (*cb)(struct message *))
 			if (d->index == -1 && d->line > 0)
 				break;
 		if (d != NULL) {
-			cb(take_out(first(d), now));
+			cb(take_out(first(d), now, NULL));
 			i--;				/* the same bucket again, until nothing is left in it */
 		}
 	}

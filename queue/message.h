@@ -30,6 +30,7 @@ struct last {			/* what became of the last attempt */
 	char		 dsn[12];
 	const char	*text, *relay;		/* text begins with the enhanced code, if there is one */
 	int64_t		 when;			/* 0: before it was loaded from the index, which does not have it */
+	struct last	*before;		/* made before this one, for the same message */
 };
 
 enum delay {			/* a notice of the delay, beside the state */
@@ -96,6 +97,8 @@ void	 rcpt_set(struct message *, uint32_t n, enum rstate);
 void	 rcpt_last(struct message *, uint32_t n, unsigned code, const char *dsn, const char *text, const char *relay);
 /* ... at that time; 0: nobody knows any more. */
 void	 rcpt_last_at(struct message *, uint32_t n, unsigned code, const char *dsn, const char *text, const char *relay, int64_t when);
+/* Why it is not tried now (NULL: nobody said). What an attempt ended with stays, unless the trouble is on this side. */
+void	 rcpt_reason(struct message *, uint32_t n, const struct last *);
 /* Recipients that are not final. */
 uint32_t message_live(const struct message *);
 /* Something is still to come of it without the clock. */

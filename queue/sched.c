@@ -123,9 +123,10 @@ enqueue(struct message *m, uint32_t n, int64_t now)
 	}
 	if (suspend_has(d->domain))
 		m->rcpts[n].due = now + SUSPEND_MS;
-	else if (d->rest > now + REST_MS)
+	else if (d->rest > now + REST_MS) {
 		m->rcpts[n].due = d->rest;
-	else if ((later = dest_put_off(d, m, left(), now)) > 0)
+		rcpt_reason(m, n, d->why);
+	} else if ((later = dest_put_off(d, m, left(), now)) > 0)
 		m->rcpts[n].due = later;
 	else
 		dest_add(d, m, n);

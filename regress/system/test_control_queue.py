@@ -182,6 +182,25 @@ def test_explain():
             assert p.ctl("explain", *words)[0] == 64, words
 
 
+def test_reason_before_it_was_tried():
+    """While a next hop rests its mail is put off without a try, and each recipient can say why."""
+    with Postern(DEAD, sink=free_port()) as p:
+        put(p, "a@one.test", ["x@far.test"])
+        p.wait_log("status=deferred")
+        put(p, "a@one.test", ["y@far.test"])                    # comes back from deliver
+        until(lambda: count(p, "state=deferred") == (2, 2))
+        late = put(p, "a@one.test", ["z@far.test", "w@far.test"])       # does not even go there
+        until(lambda: count(p, "state=deferred") == (3, 4))
+        row = p.ctl_json("queue", "list", "id=" + late)[0]
+        assert row["attempts"] == 0 and "Connection refused" in row["reply"], row
+        assert count(p, "reason~connection refused") == (3, 4)
+        by = p.ctl_json("queue", "summary", "by", "reason")
+        assert len(by) == 1 and by[0]["recipients"] == 4, by
+        assert p.ctl("queue", "show", late)[1].count("Connection refused") == 2
+        assert p.ctl_json("why", late)[-1]["reply"].endswith("Connection refused")
+        assert p.log().count("status=deferred") == 1
+
+
 def test_retry_breaks_the_rest():
     port = free_port()
     with Postern(DEAD, sink=port) as p:
