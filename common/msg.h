@@ -70,9 +70,12 @@ const char *prog_name(enum prog);		/* "listener" */
 
 #define P_seg(F, L)		F(u32, segment)
 #define P_job_rcpt(F, L)	F(u32, n) F(str, addr) F(str, orig) F(str, orcpt) F(u8, notify)
-/* offset and length are those of the message itself in its segment; action is its index in that generation. */
+/*
+ * offset and length are those of the message itself in its segment; action is its index in that generation; hurry: the administrator
+ * wants it tried now, so the hosts of its destination rest no more.
+ */
 #define P_job(F, L)		F(u64, job) F(u64, id) F(u32, generation) F(u16, action) F(str, domain) F(str, sender) F(u8, ret) \
-				F(str, envid) F(u8, body) F(u8, smtputf8) F(u32, flags) F(i64, arrival) F(i64, handed) F(u32, attempt) \
+				F(str, envid) F(u8, body) F(u8, smtputf8) F(u32, flags) F(i64, arrival) F(i64, handed) F(u32, attempt) F(u8, hurry) \
 				F(u32, segment) F(u64, offset) F(u64, length) L(job_rcpt, rcpts)
 #define P_job_ref(F, L)		F(u64, job)
 #define P_held_rcpt(F, L)	F(u32, n)
@@ -118,7 +121,7 @@ const char *prog_name(enum prog);		/* "listener" */
 #define LISTENER_TO_QUEUE(M)	M(TX_BEGIN, env, 0) M(TX_RCPT, rcpts, 0) M(TX_DATA, data, 0) M(TX_COMMIT, none, 0) \
 				M(TX_ABORT, none, 0) M(LEASE_ASK, none, 0)
 #define QUEUE_TO_LISTENER(M)	M(TX_DONE, tx_done, 0) M(LEASE, lease, 0) M(SPACE, space, 0)
-/* A new edge begins with JOB_HELD for each job deliver still has, then JOBS_TOLD; only then does the queue send jobs. REST_OVER: it is to be tried now, no host rests any more. */
+/* A new edge begins with JOB_HELD for each job deliver still has, then JOBS_TOLD; only then does the queue send jobs. REST_OVER: all is to be tried now, no host rests any more. */
 #define QUEUE_TO_DELIVER(M)	M(SEG, seg, 1) M(SEG_GONE, seg, 0) M(JOB, job, 0) M(JOB_ACK, job_ref, 0) M(REST_OVER, none, 0)
 #define DELIVER_TO_QUEUE(M)	M(JOB_HELD, job_held, 0) M(JOBS_TOLD, none, 0) M(JOB_RESULT, job_result, 0)
 #define DELIVER_TO_AGENT(M)	M(MAIL, mail, 1)

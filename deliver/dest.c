@@ -183,11 +183,22 @@ leaves(struct dest *d, struct job *j)
 	d->rate->line--;
 }
 
+static void
+end_rests(struct dest *d)
+{
+	size_t i;
+
+	for (i = 0; i < d->set.n; i++)
+		host_worked(d->host[i]);
+}
+
 void
 dest_add(struct dest *d, struct job *j)
 {
 	uint64_t ms = too_early(d);
 
+	if (j->hurry)
+		end_rests(d);
 	if (ms > 0) {
 		job_not_before(j, ms);
 		return;

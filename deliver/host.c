@@ -95,7 +95,7 @@ host_worked(struct host *h)
 	h->rest_until = 0;
 }
 
-/* The administrator wants it tried now. */
+/* The administrator wants all of it tried now. */
 void
 on_REST_OVER(struct edge *queue, uint32_t id, struct p_none *p, int fd)
 {

@@ -80,6 +80,7 @@ job_new(const struct p_job *p)
 	j->smtputf8 = p->smtputf8;
 	j->flags = p->flags;
 	j->attempt = p->attempt;
+	j->hurry = p->hurry != 0;
 	j->domain = keep(&at, p->domain);
 	j->sender = keep(&at, p->sender);
 	j->envid = keep(&at, p->envid);

@@ -57,6 +57,7 @@ struct job {
 	char		*relay;			/* "host[address]:port", last one tried; NULL: none */
 	uint64_t	 rest_ms;
 	unsigned	 stale;			/* connections that were found dead before they did anything for it */
+	bool		 hurry;			/* the hosts of its destination are to rest no more */
 	bool		 local;			/* logged as "local", not "smtp" */
 	bool		 sent;			/* its result went to the queue that is there now */
 	bool		 acked;			/* freed when nobody holds it */

@@ -3,7 +3,8 @@
  *
  * Called by control_verbs. First the selection is walked and counted, and its messages remembered (--dry-run ends here); then each of them is
  * loaded and its recipients asked again, as they are by then. Both in slices of a turn, and no more messages at once in memory than the
- * scheduler likes. "retry all" is the index's own: it need not load what waits.
+ * scheduler likes. "retry all" is the index's own: it need not load what waits, and ends every rest; a narrower one ends those of its
+ * own destinations (dest_ask).
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -92,7 +93,7 @@ act_on(struct query *q, uint64_t id, uid_t by)
 
 	if (m == NULL)
 		return;
-	n = act_message(m, q->act, wants, q, &later);
+	n = act_message(m, q->act, q->now, wants, q, &later);
 	q->done_messages += n > 0;
 	q->done_recipients += n;
 	q->later += later;
@@ -193,9 +194,8 @@ verb_retry(struct client *c, char **argv, int argc)
 		return;
 	if (q->s.has_id)
 		q->act = ACT_RETRY_HELD;
-	if (!q->s.dry)
-		sched_wake_all();
 	if (q->s.whole && !q->s.dry) {
+		sched_wake_all();
 		c->step = NULL;
 		retry_all(c, q);
 	}

@@ -331,16 +331,32 @@ keep(const struct last *why)
 	return kept;
 }
 
+/* Until the job that hurries was sent, what is told is older than the wish. */
 void
-dest_rest(struct dest *d, int64_t until, const struct last *why)
+dest_rest(struct dest *d, int64_t now, int64_t until, const struct last *why)
 {
-	if (until <= d->rest)
+	if (until <= d->rest || d->hurry)
 		return;
+	if (d->rest == 0)
+		d->since = now;
 	d->rest = until;
 	free(d->why);
 	d->why = why != NULL ? keep(why) : NULL;
 	if (d->where == DEST_READY)
 		place(d);
+}
+
+/* Once for each wish, however many recipients it is for: what fails then rests as ever. */
+void
+dest_ask(struct dest *d, int64_t asked)
+{
+	if (asked <= d->asked)
+		return;
+	d->asked = asked;
+	if (d->rest != 0 && d->since > asked)
+		return;
+	d->hurry = true;
+	rest_over(d);
 }
 
 void
@@ -353,8 +369,9 @@ dest_rest_domain(const char *domain, int64_t until)
 		for (d = ds.bucket[i]; d != NULL; d = d->hash_next) {
 			if (!same_domain(d->domain, domain))
 				continue;
+			d->hurry = false;
 			if (until != 0)
-				dest_rest(d, until, NULL);
+				dest_rest(d, 0, until, NULL);
 			else
 				rest_over(d);
 		}

@@ -46,7 +46,10 @@ struct dest {
 	int		 index;			/* of the action; -1: not there any more */
 	int		 kind;			/* enum action_kind */
 	int64_t		 rest;			/* nothing is sent before; clock_now(); 0: it does not rest */
+	int64_t		 since;			/* it rests */
 	struct last	*why;			/* it rests; its own. NULL: nobody said */
+	int64_t		 asked;			/* when an administrator wanted it tried last */
+	bool		 hurry;			/* ... and no job was sent since then */
 	uint64_t	 hash;
 	enum { DEST_IDLE, DEST_WAITING, DEST_READY, DEST_RESTING } where;
 	struct dest	*hash_next;
@@ -70,7 +73,9 @@ void	 dest_job_held(struct dest *);		/* a job of before is in flight */
 void	 dest_job_done(struct dest *);
 void	 dest_pace(struct dest *, int64_t now);	/* one of its jobs ended */
 /* Nothing is sent to it before that time; why is copied, NULL: nobody said. */
-void	 dest_rest(struct dest *, int64_t until, const struct last *why);
+void	 dest_rest(struct dest *, int64_t now, int64_t until, const struct last *why);
+/* An administrator wanted it tried then: a rest that began before is over, and the next job is to hurry. */
+void	 dest_ask(struct dest *, int64_t asked);
 void	 dest_rest_domain(const char *domain, int64_t until);	/* every destination of that domain; 0: its rest is over */
 void	 dest_wake(int64_t now);		/* those whose rest is over stand in the round again */
 void	 dest_wake_all(void);			/* every rest is over */

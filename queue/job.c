@@ -243,7 +243,7 @@ tell(const struct job *j)
 	struct p_job p = { .job = j->number, .id = m->id, .generation = child_conf()->generation, .action = (uint16_t)j->d->index,
 	    .domain = addr_domain(m->env.rcpts[j->first].addr), .sender = m->env.sender, .ret = m->env.ret, .envid = m->env.envid,
 	    .body = m->env.body, .smtputf8 = m->env.smtputf8, .flags = m->env.flags, .arrival = m->env.arrival,
-	    .handed = ev_time_ms(), .segment = m->loc.seg, .offset = m->body_off, .length = m->len, .rcpts = rcpts };
+	    .handed = ev_time_ms(), .hurry = j->d->hurry, .segment = m->loc.seg, .offset = m->body_off, .length = m->len, .rcpts = rcpts };
 
 	fill_rcpts(j, &p);
 	send_JOB(jb.deliver, 0, &p, -1);
@@ -283,6 +283,7 @@ job_send(struct message *m, struct dest *d, uint32_t first, uint32_t count)
 		m->rcpts[n].job = j;
 	stats.jobs++;
 	tell(j);
+	d->hurry = false;
 }
 
 /* Recipients that got no result: no attempt, due at once. */

@@ -55,6 +55,7 @@ struct rcpt {
 	struct job	*job;		/* R_FLYING; or the job whose acknowledgement waits for the notice */
 	const struct last *last;	/* NULL: none yet; several recipients may share one */
 	uint32_t	 row;		/* what its row in the index is from (ready.c); 0: none */
+	bool		 hurry;		/* an administrator wants it tried, since when it is due */
 };
 
 struct arena_chunk;

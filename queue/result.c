@@ -156,7 +156,7 @@ not_before(struct message *m, uint32_t n, struct dest *d, uint64_t rest_ms, cons
 	rcpt_set(m, n, R_IDLE);
 	tell_delay(m, n, &p, now);
 	if (d->kind == ACTION_RELAY)
-		dest_rest(d, until, why);
+		dest_rest(d, now, until, why);
 }
 
 static void

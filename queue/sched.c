@@ -121,6 +121,9 @@ enqueue(struct message *m, uint32_t n, int64_t now)
 			return;
 		d = dest_get(e->action, addr_domain(e->addr), now);
 	}
+	if (m->rcpts[n].hurry && !suspend_has(d->domain))
+		dest_ask(d, m->rcpts[n].due);
+	m->rcpts[n].hurry = false;
 	if (suspend_has(d->domain))
 		m->rcpts[n].due = now + SUSPEND_MS;
 	else if (d->rest > now + REST_MS) {
