@@ -84,6 +84,9 @@ const char *prog_name(enum prog);		/* "listener" */
 #define P_result(F, L)		F(u32, n) F(u8, outcome) F(u16, code) F(str, dsn) F(str, text) F(u8, remote_dsn)
 #define P_job_result(F, L)	F(u64, job) F(u64, id) F(str, relay) F(u64, rest_ms) L(result, results)
 
+#define P_source(F, L)		F(str, name)
+#define P_sources(F, L)		L(source, sources)
+
 #define P_agent_ask(F, L)	F(u32, generation) F(u16, action) F(str, account)
 #define P_agent_set(F, L)	F(str, path) F(str, home) F(str, user) F(str, hostname) F(u8, kind)
 #define P_mail_rcpt(F, L)	F(u32, n) F(str, addr)
@@ -93,7 +96,7 @@ const char *prog_name(enum prog);		/* "listener" */
 #define MSG_PAYLOADS(P) P(none) P(number) P(text) P(conf) P(edge) P(log) P(named) P(limits) P(proc) P(procs) P(died) \
 	P(question) P(ask) P(value) P(answer) P(ptr) P(mx_ask) P(mx_host) P(mx) \
 	P(env_rcpt) P(env) P(rcpts) P(data) P(lease) P(tx_done) P(space) P(seg) P(job_rcpt) P(job) P(job_ref) P(held_rcpt) \
-	P(job_held) P(result) P(job_result) P(agent_ask) P(agent_set) P(mail_rcpt) P(mail) P(mail_result)
+	P(job_held) P(result) P(job_result) P(source) P(sources) P(agent_ask) P(agent_set) P(mail_rcpt) P(mail) P(mail_result)
 
 /* ---- edges: M(NAME, payload, carries a descriptor) ---- */
 
@@ -121,8 +124,9 @@ const char *prog_name(enum prog);		/* "listener" */
 #define LISTENER_TO_QUEUE(M)	M(TX_BEGIN, env, 0) M(TX_RCPT, rcpts, 0) M(TX_DATA, data, 0) M(TX_COMMIT, none, 0) \
 				M(TX_ABORT, none, 0) M(LEASE_ASK, none, 0)
 #define QUEUE_TO_LISTENER(M)	M(TX_DONE, tx_done, 0) M(LEASE, lease, 0) M(SPACE, space, 0)
-/* A new edge begins with JOB_HELD for each job deliver still has, then JOBS_TOLD; only then does the queue send jobs. REST_OVER: all is to be tried now, no host rests any more. */
-#define QUEUE_TO_DELIVER(M)	M(SEG, seg, 1) M(SEG_GONE, seg, 0) M(JOB, job, 0) M(JOB_ACK, job_ref, 0) M(REST_OVER, none, 0)
+/* A new edge begins with JOB_HELD for each job deliver still has, then JOBS_TOLD; only then does the queue send jobs. REST_OVER: all is to be tried now, no host rests any more. SUSPENDED: by these sources nothing leaves; all of them, told anew on each edge before the first job. */
+#define QUEUE_TO_DELIVER(M)	M(SEG, seg, 1) M(SEG_GONE, seg, 0) M(JOB, job, 0) M(JOB_ACK, job_ref, 0) M(REST_OVER, none, 0) \
+				M(SUSPENDED, sources, 0)
 #define DELIVER_TO_QUEUE(M)	M(JOB_HELD, job_held, 0) M(JOBS_TOLD, none, 0) M(JOB_RESULT, job_result, 0)
 #define DELIVER_TO_AGENT(M)	M(MAIL, mail, 1)
 #define AGENT_TO_DELIVER(M)	M(MAIL_RESULT, mail_result, 0)
@@ -148,6 +152,8 @@ enum outcome { OUT_SENT, OUT_DEFER, OUT_BOUNCE, OUT_NOT_BEFORE /* not an attempt
 
 /* The enhanced code of what keeps mail on this host, whatever the other side would say. */
 #define DSN_OURS	"4.3.2"
+/* Begins the reason of what no source is left for because of SUSPENDED: who waits for one is found by it. */
+#define NO_SOURCE_LEFT	"no source is left; suspended:"
 
 enum { BODY_7BIT, BODY_8BITMIME, BODY_BINARYMIME, BODY_NONE /* no BODY= was given */ };
 enum { RET_NONE, RET_FULL, RET_HDRS };

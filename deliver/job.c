@@ -209,12 +209,18 @@ job_settle(struct job *j, const struct verdict *v)
 }
 
 void
-job_not_before(struct job *j, uint64_t ms)
+job_put_off(struct job *j, uint64_t ms, const char *dsn, const char *why)
 {
-	struct verdict v = verdict(OUT_NOT_BEFORE, "", "");
+	struct verdict v = verdict(OUT_NOT_BEFORE, dsn, why);
 
 	j->rest_ms = ms;
 	job_settle(j, &v);
+}
+
+void
+job_not_before(struct job *j, uint64_t ms)
+{
+	job_put_off(j, ms, "", "");
 }
 
 void

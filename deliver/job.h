@@ -81,7 +81,8 @@ void	 rcpt_settle(struct job *, struct rcpt *, const struct verdict *);
 void	 job_settle(struct job *, const struct verdict *);
 void	 job_hold(struct job *);
 void	 job_drop(struct job *);
-/* Back to the queue: no attempt, not before ms from now. */
+/* Back to the queue: no attempt, not before ms from now; why: what the recipients are told, "": nothing. */
+void	 job_put_off(struct job *, uint64_t ms, const char *dsn, const char *why);
 void	 job_not_before(struct job *, uint64_t ms);
 void	 job_relay(struct job *, const char *relay);
 

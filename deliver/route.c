@@ -25,6 +25,7 @@ MSG_PROTOTYPES(RESOLVER_TO_DELIVER)
 MSG_SENDER(DELIVER_TO_RESOLVER)
 
 #define SMTP_PORT	25
+#define SUSPENDED_MS	(10 * 60 * 1000)	/* what no source is left for asks again; a resumed source does not wait for that */
 #define ASK_MS		(60 * 1000)
 #define KEEP_LEAST	(5 * 1000)
 #define KEEP_MOST	(5 * 60 * 1000)
@@ -186,6 +187,12 @@ reaches(int source, void *arg)
 	return (source_has(s, AF_INET) && mx_has_family(&r->set, AF_INET)) || (source_has(s, AF_INET6) && mx_has_family(&r->set, AF_INET6));
 }
 
+static bool
+usable(int source, void *arg)
+{
+	return !source_suspended(source_of((unsigned)source)) && reaches(source, arg);
+}
+
 static void
 to_dest(struct route *r, struct job *j, int source)
 {
@@ -199,13 +206,48 @@ to_dest(struct route *r, struct job *j, int source)
 	dest_add(*d, j);
 }
 
+/* The suspended ones that would do: "no source is left; suspended: a, b (pool p)" -> there are some */
+static bool
+suspended_of(struct route *r, const struct conf_pool *pool, char *text, size_t size)
+{
+	const struct conf_member *m;
+	bool some = false;
+
+	strlcpy(text, NO_SOURCE_LEFT, size);
+	for (m = pool->member; m < pool->member + pool->nmember; m++) {
+		if (!reaches(m->source, r))
+			continue;
+		strlcat(text, some ? ", " : " ", size);
+		strlcat(text, source_of((unsigned)m->source)->name, size);
+		some = true;
+	}
+	strlcat(text, " (pool ", size);
+	strlcat(text, pool->name, size);
+	strlcat(text, ")", size);
+	return some;
+}
+
+/* Who suspends a source means it: that is no attempt. An address that is missing is trouble. */
+static void
+sourceless(struct route *r, struct job *j, const struct conf_pool *pool)
+{
+	struct verdict v;
+	char text[400];
+
+	if (suspended_of(r, pool, text, sizeof text)) {
+		job_put_off(j, SUSPENDED_MS, DSN_OURS, text);
+		return;
+	}
+	snprintf(text, sizeof text, "no source of pool %s has an address on this host that reaches the mail hosts", pool->name);
+	v = verdict(OUT_DEFER, DSN_OURS, text);
+	job_settle(j, &v);
+}
+
 /* By the pool of its action, else by that of the destination; without one the system chooses the address. */
 static void
 by_pool(struct route *r, struct job *j)
 {
 	const struct conf *conf = child_conf();
-	struct verdict v;
-	char text[200];
 	int pool, source;
 
 	if (j->generation != conf->generation) {
@@ -213,14 +255,11 @@ by_pool(struct route *r, struct job *j)
 		return;
 	}
 	pool = conf->action[j->action].pool != -1 ? conf->action[j->action].pool : r->policy.pool;
-	source = pool == -1 ? -1 : pool_pick(&conf->pool[pool], j->id, reaches, r);
-	if (pool == -1 || source != -1) {
+	source = pool == -1 ? -1 : pool_pick(&conf->pool[pool], j->id, usable, r);
+	if (pool == -1 || source != -1)
 		to_dest(r, j, source);
-		return;
-	}
-	snprintf(text, sizeof text, "no source of pool %s has an address on this host that reaches the mail hosts", conf->pool[pool].name);
-	v = verdict(OUT_DEFER, "4.3.2", text);
-	job_settle(j, &v);
+	else
+		sourceless(r, j, &conf->pool[pool]);
 }
 
 static void

@@ -1,18 +1,14 @@
 /*
- * control_act: queue retry, hold, release, remove, bounce, expire, reroute; suspend and resume of a domain.
+ * control_act: queue retry, hold, release, remove, bounce, expire, reroute.
  *
- * Called by control_verbs. First the selection is walked and counted, and its messages remembered (--dry-run ends here); then each of them is
+ * Called by control_verbs, and by control_suspend for what waited for what is resumed. First the selection is walked and counted, and its messages remembered (--dry-run ends here); then each of them is
  * loaded and its recipients asked again, as they are by then. Both in slices of a turn, and no more messages at once in memory than the
  * scheduler likes. "retry all" is the index's own: it need not load what waits, and ends every rest; a narrower one ends those of its
  * own destinations (dest_ask).
  */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include "addr.h"
 #include "child.h"
-#include "xmalloc.h"
-#include "dest.h"
 #include "ev.h"
 #include "index.h"
 #include "load.h"
@@ -22,7 +18,6 @@
 #include "control_queue.h"
 #include "ready.h"
 #include "sched.h"
-#include "suspend.h"
 
 #define ROOM	(READY_MAX / 2)
 
@@ -237,77 +232,10 @@ verb_reroute(struct client *c, char **argv, int argc)
 	begin(c, argv, argc, ACT_REROUTE);
 }
 
-/* ---- suspend ---- */
-
+/* What waited for this is tried at once; nothing to do is no failure. */
 void
-verb_suspended(struct client *c, char **argv, int argc)
+retry_resumed(struct client *c, char *what)
 {
-	struct buf b = BUF_INIT;
-	const char *domain;
-	size_t i;
-
-	(void)argv;
-	(void)argc;
-	for (i = 0; (domain = suspend_nth(i)) != NULL; i++) {
-		buf_adds(&b, c->json ? "{\"suspended\": " : "");
-		if (c->json)
-			json_str(&b, domain);
-		buf_adds(&b, c->json ? "}" : domain);
-		say_buf(c, &b);
-	}
-	if (i == 0 && !c->json)
-		say(c, "no domain is suspended");
-	buf_free(&b);
-	client_done(c, 0);
-}
-
-/* -> it is so now */
-static bool
-set(struct client *c, const char *domain, bool on)
-{
-	int rc;
-
-	if (!addr_valid_domain(domain, true)) {
-		complain(c, "\"%s\" is no domain", domain);
-		client_done(c, 64);
-		return false;
-	}
-	if ((rc = suspend_set(domain, on)) == 1 || (rc == -1 && errno == E2BIG)) {
-		complain(c, rc == -1 ? "too many domains are suspended already: %s" : on ? "%s is suspended already" : "%s is not suspended",
-		    domain);
-		client_done(c, 1);
-		return false;
-	}
-	if (rc == -1)
-		complain(c, "%s: this holds until Postern is started again, since it could not be written: %s", domain, strerror(errno));
-	log_info("deliveries to %s %s by uid %u", domain, on ? "suspended" : "resumed", c->uid);
-	if (c->json)
-		say(c, "{\"domain\": \"%s\", \"suspended\": %s}", domain, on ? "true" : "false");
-	else
-		say(c, "deliveries to %s: %s", domain, on ? "suspended" : "resumed");
-	sched_suspend(domain, on);
-	return true;
-}
-
-void
-verb_suspend(struct client *c, char **argv, int argc)
-{
-	(void)argc;
-	if (set(c, argv[0], true))
-		client_done(c, 0);
-}
-
-/* What waits is tried at once. */
-void
-verb_resume_domain(struct client *c, char **argv, int argc)
-{
-	char *only[1];
-
-	(void)argc;
-	if (!set(c, argv[0], false))
-		return;
-	only[0] = xasprintf("domain=%s", argv[0]);
-	begin(c, only, 1, ACT_RETRY);
+	begin(c, &what, 1, ACT_RETRY);
 	((struct query *)c->query)->resumed = true;
-	free(only[0]);
 }

@@ -83,7 +83,7 @@ hosts(struct buf *b, const struct conf_action *a, const char *domain)
 static const char *
 halted(const char *domain)
 {
-	if (suspend_has(domain))
+	if (suspend_has(SUSPEND_DOMAIN, domain))
 		return "suspended";
 	return sched_paused() ? "paused" : "running";
 }

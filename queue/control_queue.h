@@ -20,8 +20,12 @@ void	 verb_remove(struct client *, char **argv, int argc);
 void	 verb_bounce(struct client *, char **argv, int argc);
 void	 verb_expire(struct client *, char **argv, int argc);
 void	 verb_reroute(struct client *, char **argv, int argc);
+void	 retry_resumed(struct client *, char *what);	/* a condition, such as "domain=x" */
+/* control_suspend.c */
 void	 verb_suspended(struct client *, char **argv, int argc);
-void	 verb_suspend(struct client *, char **argv, int argc);
+void	 verb_suspend_domain(struct client *, char **argv, int argc);
+void	 verb_suspend_source(struct client *, char **argv, int argc);
 void	 verb_resume_domain(struct client *, char **argv, int argc);
+void	 verb_resume_source(struct client *, char **argv, int argc);
 
 #endif

@@ -22,6 +22,7 @@
 #include "sched.h"
 #include "stats.h"
 #include "suspect.h"
+#include "suspend.h"
 #include "xmalloc.h"
 
 MSG_PROTOTYPES(DELIVER_TO_QUEUE)
@@ -100,6 +101,20 @@ job_rest_over(void)
 {
 	if (jb.deliver != NULL)
 		send_REST_OVER(jb.deliver, 0, NULL, -1);
+}
+
+void
+job_tell_suspended(void)
+{
+	struct p_source names[SUSPEND_SOURCES];
+	struct p_sources p = { .sources = names };
+	const char *name;
+
+	if (jb.deliver == NULL)
+		return;
+	while ((name = suspend_nth(SUSPEND_SOURCE, p.sources_n)) != NULL)
+		names[p.sources_n++].name = name;
+	send_SUSPENDED(jb.deliver, 0, &p, -1);
 }
 
 /* Deliver gets the segment's descriptor with the first job in it. -1/errno */
@@ -408,6 +423,7 @@ job_deliver(struct edge *e)
 	jb.deliver = e;
 	jb.ready = false;
 	if (e != NULL) {
+		job_tell_suspended();
 		suspect_edge();
 		return;
 	}

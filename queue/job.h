@@ -26,6 +26,7 @@ struct job {
 
 void	 job_init(struct spool *);
 void	 job_rest_over(void);			/* deliver tries anew what rests there */
+void	 job_tell_suspended(void);		/* the sources that are suspended now */
 void	 job_deliver(struct edge *);		/* deliver is there (NULL: gone) */
 bool	 job_may_send(void);			/* deliver is there, told what it has, and its edge has room */
 unsigned job_flying(void);

@@ -121,10 +121,10 @@ enqueue(struct message *m, uint32_t n, int64_t now)
 			return;
 		d = dest_get(e->action, addr_domain(e->addr), now);
 	}
-	if (m->rcpts[n].hurry && !suspend_has(d->domain))
+	if (m->rcpts[n].hurry && !suspend_has(SUSPEND_DOMAIN, d->domain))
 		dest_ask(d, m->rcpts[n].due);
 	m->rcpts[n].hurry = false;
-	if (suspend_has(d->domain))
+	if (suspend_has(SUSPEND_DOMAIN, d->domain))
 		m->rcpts[n].due = now + SUSPEND_MS;
 	else if (d->rest > now + REST_MS) {
 		m->rcpts[n].due = d->rest;
@@ -236,7 +236,7 @@ sched_wake_all(void)
 
 	dest_wake_all();
 	job_rest_over();
-	for (i = 0; (domain = suspend_nth(i)) != NULL; i++)
+	for (i = 0; (domain = suspend_nth(SUSPEND_DOMAIN, i)) != NULL; i++)
 		sched_suspend(domain, true);
 }
 
