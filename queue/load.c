@@ -77,7 +77,8 @@ take_row(struct message *m, const struct index_msg *row)
 		m->rcpts[from->n].due = from->due;
 		m->rcpts[from->n].attempts = from->attempts;
 		m->rcpts[from->n].notified = from->notified;
-		m->rcpts[from->n].row = 1;
+		/* The mark may be newer than the row: then all of it is put anew. */
+		m->rcpts[from->n].row = m->rcpts[from->n].state == R_FINAL || m->marks[from->n] == from->mark;
 		if (*text != '\0')
 			rcpt_last_at(m, from->n, from->code, "", text, from->relay, 0);
 		if (strcmp(from->action, m->env.rcpts[from->n].action) != 0)	/* rerouted since */

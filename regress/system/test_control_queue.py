@@ -77,7 +77,7 @@ def test_hold_release_remove():
         p.kill9()
         p.start()
         sink.wait(1)
-        until(lambda: count(p, "all") == (2, 2) == count(p, "state=held"))      # a row may say so late: the mark is the truth
+        until(lambda: count(p, "all") == (2, 2) == count(p, "state=held"))      # its rows may be older than its marks
         assert p.ctl("queue", "retry", "all")[0] == 1 and p.ctl("queue", "retry", "state=held")[0] == 1
         assert p.ctl("queue", "remove", "domain=far.test", "from=b@two.test")[0] == 0
         assert p.ctl("queue", "release", "state=held")[0] == 0
