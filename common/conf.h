@@ -197,6 +197,8 @@ struct dest_policy {
 	const struct conf_dest *rate_by, *concurrency_by;
 };
 struct dest_policy conf_policy(const struct conf *, const char *domain, const char *mx);
+/* The block that one of its values comes from (key: DEST_HAS_...); NULL: none has that key. */
+const struct conf_dest *conf_policy_by(const struct conf *, const char *domain, const char *mx, unsigned key);
 /* Mail without a sender waits for less long (2 d at most, or as `bounces` says), and nobody is told of its delay. */
 void	 conf_policy_bounce(const struct conf *, struct dest_policy *);
 int	 conf_action(const struct conf *, const char *name);	/* index or -1 */

@@ -26,7 +26,7 @@ usage(void)
 	    "  queue summary [by domain|host|reason|age] [SELECTION]\n"
 	    "  queue show ID | cat ID [headers|body|envelope]\n"
 	    "  queue retry | hold | release | remove | bounce | expire | reroute  SELECTION [--dry-run]\n"
-	    "  explain ADDRESS [from=ADDRESS] [client=IP] [tag=NAME] [helo=NAME] [auth]   rule, action, where to, limits\n"
+	    "  explain ADDRESS [from=ADDRESS] [client=IP] [tag=NAME] [helo=NAME] [auth]   rule, action, hosts, source, limits\n"
 	    "  why ID                                   its attempts, and what comes next\n"
 	    "  history id=ID from=ADDRESS to=ADDRESS domain=D message-id=ID   what became of mail\n"
 	    "  pause | resume  delivery | listeners\n"

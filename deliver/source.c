@@ -8,7 +8,6 @@
 #include <string.h>
 #include <unistd.h>
 #include "log.h"
-#include "mx.h"
 #include "source.h"
 #include "xmalloc.h"
 
@@ -162,6 +161,12 @@ source_has(const struct source *s, int family)
 	const struct source_address *a = family == AF_INET6 ? &s->in6 : &s->in4;
 
 	return a->ss.ss_family == family && a->here;
+}
+
+bool
+source_reaches(const struct source *s, const struct mx_set *set)
+{
+	return (source_has(s, AF_INET) && mx_has_family(set, AF_INET)) || (source_has(s, AF_INET6) && mx_has_family(set, AF_INET6));
 }
 
 int

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include "conf.h"
 #include "msg.h"
+#include "mx.h"
 
 struct source {
 	TAILQ_ENTRY(source) entry;
@@ -31,6 +32,8 @@ void	 source_sweep(void);
 struct source *source_of(unsigned index);	/* of this configuration */
 /* It has an address of that family, and it is on this host. */
 bool	 source_has(const struct source *, int family);
+/* It has an address of a family that one of them has. */
+bool	 source_reaches(const struct source *, const struct mx_set *);
 void	 source_suspend(const struct p_sources *);	/* these, and no others, whether configured or not */
 bool	 source_suspended(const struct source *);	/* NULL (none in particular) never is */
 /* 0, or -1 with errno; EADDRNOTAVAIL is remembered. */

@@ -80,7 +80,10 @@ void	 dest_rest_domain(const char *domain, int64_t until);	/* every destination 
 void	 dest_wake(int64_t now);		/* those whose rest is over stand in the round again */
 void	 dest_wake_all(void);			/* every rest is over */
 int64_t	 dest_wake_at(void);			/* the soonest end of a rest with work waiting; INT64_MAX: none */
-/* The first waiting parcel of a resting destination that rests until after that time; taken out, its recipients are R_IDLE with due = end of the rest, and told why. */
+/*
+ * The first waiting parcel of a resting destination that rests until after that time; taken out, its recipients are R_IDLE with due = end
+ * of the rest, and told why.
+ */
 struct message *dest_evict(int64_t after);
 /* All that waits of this message is taken out, its recipients are R_IDLE, due at once. */
 void	 dest_drop(struct message *, int64_t now);

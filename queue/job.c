@@ -103,6 +103,15 @@ job_rest_over(void)
 		send_REST_OVER(jb.deliver, 0, NULL, -1);
 }
 
+bool
+job_explain(uint32_t id, const struct p_explain *p)
+{
+	if (jb.deliver == NULL)
+		return false;
+	send_EXPLAIN(jb.deliver, id, p, -1);
+	return true;
+}
+
 void
 job_tell_suspended(void)
 {

@@ -41,7 +41,5 @@ bool	 query_page(struct query *, unsigned rows, void (*cb)(void *, const struct 
 /* Does the selection mean this recipient as it is in memory, or as it is shown? */
 bool	 query_wants(const struct query *, const struct message *, uint32_t n);
 bool	 query_shows(const struct query *, const struct view *, uint32_t i);
-/* A number of things: "1 message", "2 messages". */
-struct span plural(uint64_t n, const char *what);
 
 #endif
