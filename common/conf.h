@@ -205,6 +205,8 @@ struct dest_policy conf_policy(const struct conf *, const char *domain, const ch
  * wait for 2 d at most if `bounces` does not say otherwise, and nobody is told of their delay.
  */
 void	 conf_policy_class(const struct conf *, enum mail_class, struct dest_policy *);
+/* The block that one of its values comes from (key: DEST_HAS_...); NULL: none has that key. */
+const struct conf_dest *conf_policy_by(const struct conf *, const char *domain, const char *mx, unsigned key);
 int	 conf_action(const struct conf *, const char *name);	/* index or -1 */
 /* Hostname, domain, localhost, listeners' hostnames, our address literals, no domain at all. */
 bool	 conf_is_local_domain(const struct conf *, const char *domain);

@@ -82,6 +82,15 @@ conf_policy(const struct conf *c, const char *domain, const char *mx)
 #undef BY
 }
 
+const struct conf_dest *
+conf_policy_by(const struct conf *c, const char *domain, const char *mx, unsigned key)
+{
+	const struct conf_dest *by[DEST_KEYS] = { NULL };
+
+	dest_find(c, domain, mx, by);
+	return by[__builtin_ctz(key)];
+}
+
 void
 conf_policy_class(const struct conf *c, enum mail_class class, struct dest_policy *pol)
 {

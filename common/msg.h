@@ -70,9 +70,13 @@ const char *prog_name(enum prog);		/* "listener" */
 
 #define P_seg(F, L)		F(u32, segment)
 #define P_job_rcpt(F, L)	F(u32, n) F(str, addr) F(str, orig) F(str, orcpt) F(u8, notify)
-/* offset and length are those of the message itself in its segment; action is its index in that generation; old: it waited before. */
+/*
+ * offset and length are those of the message itself in its segment; action is its index in that generation; old: it waited before;
+ * hurry: the administrator wants it tried now, so the hosts of its destination rest no more.
+ */
 #define P_job(F, L)		F(u64, job) F(u64, id) F(u32, generation) F(u16, action) F(str, domain) F(str, sender) F(u8, ret) \
-				F(str, envid) F(u8, body) F(u8, smtputf8) F(u32, flags) F(i64, arrival) F(i64, handed) F(u32, attempt) F(u8, old) \
+				F(str, envid) F(u8, body) F(u8, smtputf8) F(u32, flags) F(i64, arrival) F(i64, handed) F(u32, attempt) \
+				F(u8, old) F(u8, hurry) \
 				F(u32, segment) F(u64, offset) F(u64, length) L(job_rcpt, rcpts)
 #define P_job_ref(F, L)		F(u64, job)
 #define P_held_rcpt(F, L)	F(u32, n)
@@ -80,6 +84,20 @@ const char *prog_name(enum prog);		/* "listener" */
 /* outcome is enum outcome; remote_dsn: the host that took it tells the sender itself (DSN); relay is "host[address]:port" or the mailbox; rest_ms goes with OUT_NOT_BEFORE. */
 #define P_result(F, L)		F(u32, n) F(u8, outcome) F(u16, code) F(str, dsn) F(str, text) F(u8, remote_dsn)
 #define P_job_result(F, L)	F(u64, job) F(u64, id) F(str, relay) F(u64, rest_ms) L(result, results)
+
+#define P_source(F, L)		F(str, name)
+#define P_sources(F, L)		L(source, sources)
+
+/*
+ * What would become of mail for that domain by that relay action, which is what an administrator asks. mx: the host whose policy holds, "":
+ * none is known; trouble: with the hosts, in words; pool "": the system chooses the source; state is enum source_state; a rest is of a host
+ * by a source, "": by none in particular.
+ */
+#define P_explain(F, L)		F(u32, generation) F(u16, action) F(str, domain)
+#define P_explain_source(F, L)	F(str, name) F(u32, weight) F(u8, state)
+#define P_explain_rest(F, L)	F(str, source) F(u64, ms) F(str, why)
+#define P_explain_host(F, L)	F(u16, preference) F(str, host) F(str, address) F(u16, port) L(explain_rest, rests)
+#define P_explained(F, L)	F(str, mx) F(str, trouble) F(str, pool) L(explain_source, sources) L(explain_host, hosts)
 
 #define P_agent_ask(F, L)	F(u32, generation) F(u16, action) F(str, account)
 #define P_agent_set(F, L)	F(str, path) F(str, home) F(str, user) F(str, hostname) F(u8, kind)
@@ -90,7 +108,8 @@ const char *prog_name(enum prog);		/* "listener" */
 #define MSG_PAYLOADS(P) P(none) P(number) P(text) P(conf) P(edge) P(log) P(named) P(limits) P(proc) P(procs) P(died) \
 	P(question) P(ask) P(value) P(answer) P(ptr) P(mx_ask) P(mx_host) P(mx) \
 	P(env_rcpt) P(env) P(rcpts) P(data) P(lease) P(tx_done) P(space) P(seg) P(job_rcpt) P(job) P(job_ref) P(held_rcpt) \
-	P(job_held) P(result) P(job_result) P(agent_ask) P(agent_set) P(mail_rcpt) P(mail) P(mail_result)
+	P(job_held) P(result) P(job_result) P(source) P(sources) P(explain) \
+	P(explain_source) P(explain_rest) P(explain_host) P(explained) P(agent_ask) P(agent_set) P(mail_rcpt) P(mail) P(mail_result)
 
 /* ---- edges: M(NAME, payload, carries a descriptor) ---- */
 
@@ -118,9 +137,15 @@ const char *prog_name(enum prog);		/* "listener" */
 #define LISTENER_TO_QUEUE(M)	M(TX_BEGIN, env, 0) M(TX_RCPT, rcpts, 0) M(TX_DATA, data, 0) M(TX_COMMIT, none, 0) \
 				M(TX_ABORT, none, 0) M(LEASE_ASK, none, 0)
 #define QUEUE_TO_LISTENER(M)	M(TX_DONE, tx_done, 0) M(LEASE, lease, 0) M(SPACE, space, 0)
-/* A new edge begins with JOB_HELD for each job deliver still has, then JOBS_TOLD; only then does the queue send jobs. REST_OVER: it is to be tried now, no host rests any more. */
-#define QUEUE_TO_DELIVER(M)	M(SEG, seg, 1) M(SEG_GONE, seg, 0) M(JOB, job, 0) M(JOB_ACK, job_ref, 0) M(REST_OVER, none, 0)
-#define DELIVER_TO_QUEUE(M)	M(JOB_HELD, job_held, 0) M(JOBS_TOLD, none, 0) M(JOB_RESULT, job_result, 0)
+/*
+ * A new edge begins with JOB_HELD for each job deliver still has, then JOBS_TOLD; only then does the queue send jobs. REST_OVER: all is to be
+ * tried now, no host rests any more. SUSPENDED: by these sources nothing leaves; all of them, told anew on each edge before the first job.
+ * The frame's id is the queue's number of the question, for EXPLAIN and EXPLAINED.
+ */
+#define QUEUE_TO_DELIVER(M)	M(SEG, seg, 1) M(SEG_GONE, seg, 0) M(JOB, job, 0) M(JOB_ACK, job_ref, 0) M(REST_OVER, none, 0) \
+				M(SUSPENDED, sources, 0) M(EXPLAIN, explain, 0)
+#define DELIVER_TO_QUEUE(M)	M(JOB_HELD, job_held, 0) M(JOBS_TOLD, none, 0) M(JOB_RESULT, job_result, 0) \
+				M(EXPLAINED, explained, 0)
 #define DELIVER_TO_AGENT(M)	M(MAIL, mail, 1)
 #define AGENT_TO_DELIVER(M)	M(MAIL_RESULT, mail_result, 0)
 
@@ -142,6 +167,13 @@ enum ask_kind {
 enum answer_status { ANSWER_NO, ANSWER_YES, ANSWER_TEMPFAIL };
 enum dns_status { DNS_OK, DNS_NONE /* no such name, or no data */, DNS_NULL_MX, DNS_TEMPFAIL, DNS_BAD };
 enum outcome { OUT_SENT, OUT_DEFER, OUT_BOUNCE, OUT_NOT_BEFORE /* not an attempt */ };
+
+/* The enhanced code of what keeps mail on this host, whatever the other side would say. */
+#define DSN_OURS	"4.3.2"
+/* Begins the reason of what no source is left for because of SUSPENDED: who waits for one is found by it. */
+#define NO_SOURCE_LEFT	"no source is left; suspended:"
+
+enum source_state { SOURCE_USABLE, SOURCE_AWAY /* not on this host */, SOURCE_UNFIT /* does not reach the hosts */, SOURCE_SUSPENDED };
 
 enum { BODY_7BIT, BODY_8BITMIME, BODY_BINARYMIME, BODY_NONE /* no BODY= was given */ };
 enum { RET_NONE, RET_FULL, RET_HDRS };

@@ -8,13 +8,19 @@
 
 #define HOUR	3600000000000ULL
 
+uint64_t
+rate_burst(uint64_t per_hour, uint64_t burst)
+{
+	if (burst == 0)
+		burst = per_hour / 3600 / 4;
+	return burst > 0 ? burst : 1;
+}
+
 void
 rate_set(struct rate *r, uint64_t per_hour, uint64_t burst)
 {
 	r->interval = per_hour == 0 ? 0 : HOUR / per_hour;
-	if (burst == 0)
-		burst = per_hour / 3600 / 4;
-	r->slack = burst > 1 ? (burst - 1) * r->interval : 0;
+	r->slack = (rate_burst(per_hour, burst) - 1) * r->interval;
 	r->next = 0;
 }
 

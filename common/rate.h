@@ -15,7 +15,8 @@ struct rate {
 	uint64_t	 next;		/* when the next one would be due without slack */
 };
 
-/* burst 0: what a quarter of a second holds, at least one. */
+/* How many may happen at once; burst 0: what a quarter of a second holds, at least one. */
+uint64_t rate_burst(uint64_t per_hour, uint64_t burst);
 void	 rate_set(struct rate *, uint64_t per_hour, uint64_t burst);
 /* ns until one may happen; 0: now. */
 uint64_t rate_wait(const struct rate *, uint64_t now);

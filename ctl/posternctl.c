@@ -26,11 +26,11 @@ usage(void)
 	    "  queue summary [by domain|host|reason|age] [SELECTION]\n"
 	    "  queue show ID | cat ID [headers|body|envelope]\n"
 	    "  queue retry | hold | release | remove | bounce | expire | reroute  SELECTION [--dry-run]\n"
-	    "  explain ADDRESS [from=ADDRESS] [client=IP] [tag=NAME] [helo=NAME] [auth]   rule, action, where to, limits\n"
+	    "  explain ADDRESS [from=ADDRESS] [client=IP] [tag=NAME] [helo=NAME] [auth]   rule, action, hosts, source, limits\n"
 	    "  why ID                                   its attempts, and what comes next\n"
 	    "  history id=ID from=ADDRESS to=ADDRESS domain=D message-id=ID   what became of mail\n"
 	    "  pause | resume  delivery | listeners\n"
-	    "  suspend | resume  domain D               all deliveries to it; suspend alone lists them\n"
+	    "  suspend | resume  domain D | source NAME  all deliveries to or by it; suspend alone lists them\n"
 	    "  reload | stop\n"
 	    "SELECTION: ID, all, or from=ADDRESS to=ADDRESS domain=D id=ID 'age>4h' 'age<1h' 'size>1M' 'size<1K' state=active|deferred|held\n"
 	    "reason~TEXT tag=NAME, all of which must hold\n");

@@ -123,6 +123,16 @@ conn_quit_idle(void)
 		conn_quit(c);
 }
 
+void
+conn_quit_suspended(void)
+{
+	struct conn *c, *next;
+
+	TAILQ_FOREACH_SAFE(c, &conns.idle, all_idle, next)
+		if (source_suspended(c->dest->source))
+			conn_quit(c);
+}
+
 size_t
 conn_count(void)
 {

@@ -70,6 +70,7 @@ void	 conn_rest(struct conn *, const char *why);
 /* This host is done with: the next one, or the end. text is kept with v. rest: why the host rests, or NULL. */
 void	 conn_next(struct conn *, const struct verdict *, const char *rest);
 void	 conn_quit_idle(void);			/* all idle ones */
+void	 conn_quit_suspended(void);		/* the idle ones from a suspended source */
 size_t	 conn_count(void);
 
 /* relay.c */

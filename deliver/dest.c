@@ -2,7 +2,8 @@
  * dest: see dest.h. Destinations by their host set, and the decision when a connection is made.
  *
  * A job whose hosts all rest goes back with NOT_BEFORE: a destination that is down costs one connection at the end of each rest,
- * however much mail waits for it. Destinations live until dest_sweep finds them unused.
+ * however much mail waits for it. Destinations live until dest_sweep finds them unused. What waits for one whose source is suspended
+ * goes back to route, which knows another. The handler of SUSPENDED stands here.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +11,10 @@
 #include "dest.h"
 #include "ev.h"
 #include "log.h"
+#include "route.h"
 #include "xmalloc.h"
+
+MSG_PROTOTYPES(QUEUE_TO_DELIVER)
 
 #define PATIENCE_MS	(60 * 1000)
 #define HOLD_MS		(10 * 1000)	/* what the rate lets go later than this waits in the queue */
@@ -190,11 +194,22 @@ leaves(struct dest *d, struct job *j)
 	d->rate->line--;
 }
 
+static void
+end_rests(struct dest *d)
+{
+	size_t i;
+
+	for (i = 0; i < d->set.n; i++)
+		host_worked(d->host[i]);
+}
+
 void
 dest_add(struct dest *d, struct job *j)
 {
 	uint64_t ms = too_early(d);
 
+	if (j->hurry)
+		end_rests(d);
 	if (ms > 0) {
 		job_not_before(j, ms);
 		return;
@@ -311,13 +326,20 @@ static void
 hand_back(struct dest *d, uint64_t ms)
 {
 	const char *why = d->set.n > 0 ? host_why(d->host[0]) : "";
-	struct verdict v = verdict(OUT_NOT_BEFORE, *why != '\0' ? "4.4.1" : "", why);
 	struct job *j;
 
-	while ((j = dest_take(d)) != NULL) {
-		j->rest_ms = ms;
-		job_settle(j, &v);
-	}
+	while ((j = dest_take(d)) != NULL)
+		job_put_off(j, ms, *why != '\0' ? "4.4.1" : "", why);
+}
+
+/* Nothing comes back here while the source is suspended. */
+static void
+to_other_sources(struct dest *d)
+{
+	struct job *j;
+
+	while ((j = dest_take(d)) != NULL)
+		route(j);
 }
 
 /* A new connection has its first message's pass with it, so there are no more of them than the rate has use for. */
@@ -348,6 +370,8 @@ dest_look(struct dest *d)
 	struct conn *c;
 	uint64_t ms;
 
+	if (source_suspended(d->source))
+		to_other_sources(d);
 	while (d->nwaiting > 0 && (c = TAILQ_FIRST(&d->idle)) != NULL) {
 		if (!dest_pass(d))
 			return;
@@ -358,6 +382,22 @@ dest_look(struct dest *d)
 	if (d->nconn == 0 && (ms = rest(d)) > 0)
 		hand_back(d, ms);
 	connect_more(d);
+}
+
+/* What is under way by them is finished. */
+void
+on_SUSPENDED(struct edge *queue, uint32_t id, struct p_sources *p, int fd)
+{
+	struct dest *d;
+
+	(void)queue;
+	(void)id;
+	(void)fd;
+	source_suspend(p);
+	conn_quit_suspended();
+	RB_FOREACH(d, dest_tree, &dests)
+		if (source_suspended(d->source))
+			dest_due(d);
 }
 
 void

@@ -32,16 +32,31 @@ RB_GENERATE_INTERNAL(host_tree, host, entry, compare, static __attribute__((unus
 
 static struct host_tree hosts = RB_INITIALIZER(&hosts);
 
-struct host *
-host_hold(const struct sockaddr *sa, struct source *source)
+static struct host *
+find(struct host *key, const struct sockaddr *sa, struct source *source)
 {
-	struct host key, *h;
 	char address[46];
 
 	mx_address(sa, address, sizeof address);
-	snprintf(key.key, sizeof key.key, "[%s]:%u", address, mx_port(sa));
-	key.source = source;
-	if ((h = RB_FIND(host_tree, &hosts, &key)) == NULL) {
+	snprintf(key->key, sizeof key->key, "[%s]:%u", address, mx_port(sa));
+	key->source = source;
+	return RB_FIND(host_tree, &hosts, key);
+}
+
+const struct host *
+host_known(const struct sockaddr *sa, struct source *source)
+{
+	struct host key;
+
+	return find(&key, sa, source);
+}
+
+struct host *
+host_hold(const struct sockaddr *sa, struct source *source)
+{
+	struct host key, *h = find(&key, sa, source);
+
+	if (h == NULL) {
 		h = xcalloc(1, sizeof *h);
 		if ((h->source = source) != NULL)
 			source_hold(source);
@@ -95,7 +110,7 @@ host_worked(struct host *h)
 	h->rest_until = 0;
 }
 
-/* The administrator wants it tried now. */
+/* The administrator wants all of it tried now. */
 void
 on_REST_OVER(struct edge *queue, uint32_t id, struct p_none *p, int fd)
 {

@@ -29,6 +29,8 @@ struct host {
 
 struct host *host_hold(const struct sockaddr *, struct source *);
 void	 host_drop(struct host *);
+/* NULL: nothing is known of it. */
+const struct host *host_known(const struct sockaddr *, struct source *);
 /* ms it still rests; 0: it does not. */
 uint64_t host_rest(const struct host *);
 /* What its last failure was; "" if none. */

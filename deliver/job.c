@@ -81,6 +81,7 @@ job_new(const struct p_job *p)
 	j->flags = p->flags;
 	j->attempt = p->attempt;
 	j->old = p->old != 0;
+	j->hurry = p->hurry != 0;
 	j->domain = keep(&at, p->domain);
 	j->sender = keep(&at, p->sender);
 	j->envid = keep(&at, p->envid);
@@ -209,12 +210,18 @@ job_settle(struct job *j, const struct verdict *v)
 }
 
 void
-job_not_before(struct job *j, uint64_t ms)
+job_put_off(struct job *j, uint64_t ms, const char *dsn, const char *why)
 {
-	struct verdict v = verdict(OUT_NOT_BEFORE, "", "");
+	struct verdict v = verdict(OUT_NOT_BEFORE, dsn, why);
 
 	j->rest_ms = ms;
 	job_settle(j, &v);
+}
+
+void
+job_not_before(struct job *j, uint64_t ms)
+{
+	job_put_off(j, ms, "", "");
 }
 
 void

@@ -58,6 +58,7 @@ struct job {
 	char		*relay;			/* "host[address]:port", last one tried; NULL: none */
 	uint64_t	 rest_ms;
 	unsigned	 stale;			/* connections that were found dead before they did anything for it */
+	bool		 hurry;			/* the hosts of its destination are to rest no more */
 	bool		 local;			/* logged as "local", not "smtp" */
 	bool		 sent;			/* its result went to the queue that is there now */
 	bool		 acked;			/* freed when nobody holds it */
@@ -81,7 +82,8 @@ void	 rcpt_settle(struct job *, struct rcpt *, const struct verdict *);
 void	 job_settle(struct job *, const struct verdict *);
 void	 job_hold(struct job *);
 void	 job_drop(struct job *);
-/* Back to the queue: no attempt, not before ms from now. */
+/* Back to the queue: no attempt, not before ms from now; why: what the recipients are told, "": nothing. */
+void	 job_put_off(struct job *, uint64_t ms, const char *dsn, const char *why);
 void	 job_not_before(struct job *, uint64_t ms);
 void	 job_relay(struct job *, const char *relay);
 

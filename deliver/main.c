@@ -9,6 +9,7 @@
 #include "conn.h"
 #include "dest.h"
 #include "ev.h"
+#include "explain.h"
 #include "gate.h"
 #include "host.h"
 #include "job.h"
@@ -45,9 +46,10 @@ static void
 peer(struct edge *e, enum prog prog, unsigned instance)
 {
 	(void)instance;
-	if (prog == PROG_QUEUE)
+	if (prog == PROG_QUEUE) {
 		job_queue(e);
-	else
+		explain_queue(e);
+	} else
 		route_resolver(e);
 }
 
@@ -56,9 +58,10 @@ gone(struct edge *e, enum prog prog, unsigned instance)
 {
 	(void)e;
 	(void)instance;
-	if (prog == PROG_QUEUE)
+	if (prog == PROG_QUEUE) {
 		job_queue(NULL);
-	else
+		explain_queue(NULL);
+	} else
 		route_resolver(NULL);
 }
 

@@ -44,7 +44,8 @@ most_messages(const struct conn *c)
 static bool
 worn_out(const struct conn *c)
 {
-	return c->messages >= most_messages(c) || ev_now_ms() - c->opened > AGE_MAX || host_rest(c->host) > 0;
+	return c->messages >= most_messages(c) || ev_now_ms() - c->opened > AGE_MAX || host_rest(c->host) > 0 ||
+	    source_suspended(c->dest->source);
 }
 
 /* What was carried here from another host is not left to go back there. */

@@ -3,6 +3,7 @@
  *
  * A route is made per domain, or per action with smarthosts, and asks one question per name. It keeps its answer (a destination)
  * for the time the DNS gave, within bounds; a failure is told to the jobs that waited and not kept: the resolver has its own cache.
+ * Who only wants to know (explain.c) waits and is told as the jobs are.
  */
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 #include "child.h"
 #include "dest.h"
 #include "ev.h"
+#include "explain.h"
 #include "log.h"
 #include "mailbox.h"
 #include "mx.h"
@@ -25,6 +27,7 @@ MSG_PROTOTYPES(RESOLVER_TO_DELIVER)
 MSG_SENDER(DELIVER_TO_RESOLVER)
 
 #define SMTP_PORT	25
+#define SUSPENDED_MS	(10 * 60 * 1000)	/* what no source is left for asks again; a resumed source does not wait for that */
 #define ASK_MS		(60 * 1000)
 #define KEEP_LEAST	(5 * 1000)
 #define KEEP_MOST	(5 * 60 * 1000)
@@ -55,9 +58,11 @@ struct route {
 	struct verdict	 failure;
 	char		 failure_text[512];
 	struct job_list	 waiting;
+	struct inquiry_list inquiries;
 	bool		 known;		/* set and policy are the answer, and hold until then */
 	uint64_t	 until;
 	struct dest_policy policy;
+	char		*mx;		/* the host that decided the policy */
 	struct dest	**dest;		/* by source, none in particular first; NULL: not needed yet */
 	size_t		 ndest;
 };
@@ -99,6 +104,7 @@ route_new(const char *key, const char *domain, bool smarthost)
 	r->domain = xstrdup(domain);
 	r->smarthost = smarthost;
 	TAILQ_INIT(&r->waiting);
+	TAILQ_INIT(&r->inquiries);
 	RB_INSERT(route_tree, &routes.tree, r);
 	routes.n++;
 	return r;
@@ -125,6 +131,8 @@ forget_dest(struct route *r)
 	free(r->dest);
 	r->dest = NULL;
 	r->ndest = 0;
+	free(r->mx);
+	r->mx = NULL;
 	mx_free(&r->set);
 }
 
@@ -176,14 +184,13 @@ tell_failure(struct route *r)
 	}
 }
 
-/* A source may be used where the mail hosts have an address of one of its families. */
 static bool
-reaches(int source, void *arg)
+usable(int source, void *arg)
 {
 	const struct route *r = arg;
 	const struct source *s = source_of((unsigned)source);
 
-	return (source_has(s, AF_INET) && mx_has_family(&r->set, AF_INET)) || (source_has(s, AF_INET6) && mx_has_family(&r->set, AF_INET6));
+	return !source_suspended(s) && source_reaches(s, &r->set);
 }
 
 static void
@@ -199,28 +206,70 @@ to_dest(struct route *r, struct job *j, int source)
 	dest_add(*d, j);
 }
 
-/* By the pool of its action, else by that of the destination; without one the system chooses the address. */
+/* The suspended ones that would do: "no source is left; suspended: a, b (pool p)" -> there are some */
+static bool
+suspended_of(const struct route *r, const struct conf_pool *pool, char *text, size_t size)
+{
+	const struct conf_member *m;
+	const struct source *s;
+	bool some = false;
+
+	strlcpy(text, NO_SOURCE_LEFT, size);
+	for (m = pool->member; m < pool->member + pool->nmember; m++) {
+		s = source_of((unsigned)m->source);
+		if (!source_reaches(s, &r->set))
+			continue;
+		strlcat(text, some ? ", " : " ", size);
+		strlcat(text, s->name, size);
+		some = true;
+	}
+	strlcat(text, " (pool ", size);
+	strlcat(text, pool->name, size);
+	strlcat(text, ")", size);
+	return some;
+}
+
+/* Who suspends a source means it: that is no attempt. An address that is missing is trouble. */
+static void
+sourceless(struct route *r, struct job *j, const struct conf_pool *pool)
+{
+	struct verdict v;
+	char text[400];
+
+	if (suspended_of(r, pool, text, sizeof text)) {
+		job_put_off(j, SUSPENDED_MS, DSN_OURS, text);
+		return;
+	}
+	snprintf(text, sizeof text, "no source of pool %s has an address on this host that reaches the mail hosts", pool->name);
+	v = verdict(OUT_DEFER, DSN_OURS, text);
+	job_settle(j, &v);
+}
+
+/* Its action's, else the destination's; -1: none, the system chooses the address. */
+static int
+pool_of(const struct route *r, const struct conf *conf, unsigned action)
+{
+	if (conf->action[action].pool != -1)
+		return conf->action[action].pool;
+	return r->known ? r->policy.pool : conf_policy(conf, r->domain, NULL).pool;
+}
+
 static void
 by_pool(struct route *r, struct job *j)
 {
 	const struct conf *conf = child_conf();
-	struct verdict v;
-	char text[200];
 	int pool, source;
 
 	if (j->generation != conf->generation) {
 		job_not_before(j, 200);
 		return;
 	}
-	pool = conf->action[j->action].pool != -1 ? conf->action[j->action].pool : r->policy.pool;
-	source = pool == -1 ? -1 : pool_pick(&conf->pool[pool], j->id, reaches, r);
-	if (pool == -1 || source != -1) {
+	pool = pool_of(r, conf, j->action);
+	source = pool == -1 ? -1 : pool_pick(&conf->pool[pool], j->id, usable, r);
+	if (pool == -1 || source != -1)
 		to_dest(r, j, source);
-		return;
-	}
-	snprintf(text, sizeof text, "no source of pool %s has an address on this host that reaches the mail hosts", conf->pool[pool].name);
-	v = verdict(OUT_DEFER, "4.3.2", text);
-	job_settle(j, &v);
+	else
+		sourceless(r, j, &conf->pool[pool]);
 }
 
 static void
@@ -234,6 +283,20 @@ tell_dest(struct route *r)
 	}
 }
 
+static void
+tell_inquiries(struct route *r)
+{
+	struct finding f = { .set = &r->set, .mx = r->known ? r->mx : "", .trouble = r->failed ? r->failure_text : "" };
+	const struct conf *conf = child_conf();
+	struct inquiry *q;
+
+	while ((q = TAILQ_FIRST(&r->inquiries)) != NULL) {
+		TAILQ_REMOVE(&r->inquiries, q, wait);
+		f.pool = q->generation == conf->generation ? pool_of(r, conf, q->action) : -1;
+		explain_answer(q, &f);
+	}
+}
+
 /* Smarthosts and address literals are meant as they are. */
 static bool
 nobody(const struct mx_host *h, void *arg)
@@ -243,13 +306,14 @@ nobody(const struct mx_host *h, void *arg)
 	return false;
 }
 
-/* All answers are there. */
+/* All answers are there: where to, or why nowhere. */
 static void
-settle(struct route *r)
+conclude(struct route *r)
 {
 	static const char *const loop = "mail for %s loops back to myself: its best MX host is this one";
 	char text[400];
 	enum mx_found found;
+	const char *mx;
 	uint64_t keep = (uint64_t)r->ttl * 1000;
 
 	mx_sort(&r->set);
@@ -262,7 +326,9 @@ settle(struct route *r)
 		fail(r, OUT_BOUNCE, 0, "5.4.4", text);
 	}
 	if (found == MX_FINE) {
-		r->policy = conf_policy(child_conf(), r->domain, r->smarthost ? r->domain : r->set.v[0].name);
+		mx = r->smarthost ? r->domain : r->set.v[0].name;
+		r->policy = conf_policy(child_conf(), r->domain, mx);
+		r->mx = xstrdup(mx);
 		mx_keep_family(&r->set, r->policy.family);
 		if (r->set.n == 0) {
 			snprintf(text, sizeof text, "the mail hosts of %s have no %s address, and no other may be used", r->domain,
@@ -272,14 +338,25 @@ settle(struct route *r)
 	}
 	if (r->set.n == 0 || found != MX_FINE) {
 		mx_free(&r->set);
-		tell_failure(r);
+		free(r->mx);
+		r->mx = NULL;
 		return;
 	}
 	r->known = true;
 	r->ndest = child_conf()->nsource + 1;
 	r->dest = xcalloc(r->ndest, sizeof *r->dest);
 	r->until = ev_now_ms() + (keep < KEEP_LEAST ? KEEP_LEAST : keep > KEEP_MOST ? KEEP_MOST : keep);
-	tell_dest(r);
+}
+
+static void
+settle(struct route *r)
+{
+	conclude(r);
+	if (r->known)
+		tell_dest(r);
+	else
+		tell_failure(r);
+	tell_inquiries(r);
 }
 
 /* ---- the resolver ---- */
@@ -460,17 +537,44 @@ by_action(const struct conf *conf, unsigned action)
 
 /* ---- actions ---- */
 
+static const char *const no_domain = "the address has no domain to send to";
+
+/* NULL: there is none. */
+static struct route *
+relay_route(const struct conf *conf, unsigned action, const char *domain)
+{
+	if (conf->action[action].nvia > 0)
+		return by_action(conf, action);
+	return domain[0] != '\0' && strlen(domain) <= ADDR_DOMAIN_MAX ? by_domain(domain) : NULL;
+}
+
 static void
 to_relay(const struct conf *conf, struct job *j)
 {
-	struct verdict v = verdict(OUT_BOUNCE, "5.1.3", "the address has no domain to send to");
+	struct verdict v = verdict(OUT_BOUNCE, "5.1.3", no_domain);
+	struct route *r = relay_route(conf, j->action, j->domain);
 
-	if (conf->action[j->action].nvia > 0)
-		wait_for(by_action(conf, j->action), j);
-	else if (j->domain[0] == '\0' || strlen(j->domain) > ADDR_DOMAIN_MAX)
-		job_settle(j, &v);
+	if (r != NULL)
+		wait_for(r, j);
 	else
-		wait_for(by_domain(j->domain), j);
+		job_settle(j, &v);
+}
+
+void
+route_explain(struct inquiry *q, const char *domain)
+{
+	static const struct mx_set none;
+	struct route *r = relay_route(child_conf(), q->action, domain);
+
+	if (r == NULL) {
+		explain_answer(q, &(struct finding){ .set = &none, .mx = "", .trouble = no_domain, .pool = -1 });
+		return;
+	}
+	TAILQ_INSERT_TAIL(&r->inquiries, q, wait);
+	if (r->known && r->until > ev_now_ms())
+		tell_inquiries(r);
+	else if (r->open == 0)
+		ask_all(r);
 }
 
 static void

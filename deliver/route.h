@@ -11,6 +11,9 @@
 #include "job.h"
 
 void	 route(struct job *);
+/* Its relay action's way to that domain: explain_answer comes when that is known, perhaps at once. */
+struct inquiry;
+void	 route_explain(struct inquiry *, const char *domain);
 /* The resolver's edge, or NULL: it is gone. Open questions are asked again. */
 void	 route_resolver(struct edge *);
 /* Before the first job, and with each configuration: our own addresses and names; what was learnt by the old one goes. */

@@ -8,7 +8,6 @@
 #include <string.h>
 #include <unistd.h>
 #include "log.h"
-#include "mx.h"
 #include "source.h"
 #include "xmalloc.h"
 
@@ -18,7 +17,9 @@ static struct {
 	struct source_list	 all;
 	struct source		**now;		/* by index in the configuration; held */
 	size_t			 n;
-} sources = { TAILQ_HEAD_INITIALIZER(sources.all), NULL, 0 };
+	char			**suspended;	/* their names */
+	size_t			 n_suspended;
+} sources = { .all = TAILQ_HEAD_INITIALIZER(sources.all) };
 
 static socklen_t
 length(const struct source_address *a)
@@ -64,6 +65,17 @@ key_of(const struct conf_source *c)
 	return xasprintf("%s %s %s %s", c->name, in4, in6, c->helo != NULL ? c->helo : "-");
 }
 
+static bool
+is_suspended(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < sources.n_suspended; i++)
+		if (strcmp(sources.suspended[i], name) == 0)
+			return true;
+	return false;
+}
+
 static struct source *
 find(const struct conf_source *c)
 {
@@ -79,6 +91,7 @@ find(const struct conf_source *c)
 	s->key = key;
 	s->name = xstrdup(c->name);
 	s->helo = c->helo != NULL ? xstrdup(c->helo) : NULL;
+	s->suspended = is_suspended(s->name);
 	s->in4 = (struct source_address){ c->in4, true };
 	s->in6 = (struct source_address){ c->in6, true };
 	TAILQ_INSERT_TAIL(&sources.all, s, entry);
@@ -114,6 +127,28 @@ source_sweep(void)
 	}
 }
 
+void
+source_suspend(const struct p_sources *p)
+{
+	struct source *s;
+	size_t i;
+
+	for (i = 0; i < sources.n_suspended; i++)
+		free(sources.suspended[i]);
+	sources.suspended = xreallocarray(sources.suspended, p->sources_n + 1, sizeof *sources.suspended);
+	sources.n_suspended = p->sources_n;
+	for (i = 0; i < p->sources_n; i++)
+		sources.suspended[i] = xstrdup(p->sources[i].name);
+	TAILQ_FOREACH(s, &sources.all, entry)
+		s->suspended = is_suspended(s->name);
+}
+
+bool
+source_suspended(const struct source *s)
+{
+	return s != NULL && s->suspended;
+}
+
 struct source *
 source_of(unsigned index)
 {
@@ -126,6 +161,12 @@ source_has(const struct source *s, int family)
 	const struct source_address *a = family == AF_INET6 ? &s->in6 : &s->in4;
 
 	return a->ss.ss_family == family && a->here;
+}
+
+bool
+source_reaches(const struct source *s, const struct mx_set *set)
+{
+	return (source_has(s, AF_INET) && mx_has_family(set, AF_INET)) || (source_has(s, AF_INET6) && mx_has_family(set, AF_INET6));
 }
 
 int

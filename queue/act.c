@@ -22,20 +22,29 @@
 
 #define PART	500		/* recipients at once */
 
-/* Each is told whether the recipient is R_IDLE, R_HELD or R_OWED; -> something was done */
+/* Each finds the recipient R_IDLE, R_HELD or R_OWED; asked: since when it is wanted; -> something was done */
+
+/* Due since it was asked for, so that a rest of its destination that began later holds. */
+static void
+hurry(struct message *m, uint32_t n, int64_t asked)
+{
+	rcpt_due(m, n, asked);
+	m->rcpts[n].hurry = true;
+}
 
 static bool
-act_retry(struct message *m, uint32_t n)
+act_retry(struct message *m, uint32_t n, int64_t asked)
 {
 	if (m->rcpts[n].state != R_IDLE)
 		return false;
-	rcpt_due(m, n, clock_now());
+	hurry(m, n, asked);
 	return true;
 }
 
 static bool
-act_hold(struct message *m, uint32_t n)
+act_hold(struct message *m, uint32_t n, int64_t asked)
 {
+	(void)asked;
 	if (m->rcpts[n].state != R_IDLE)
 		return false;
 	ready_mark(m, n, MARK_HELD);
@@ -43,20 +52,21 @@ act_hold(struct message *m, uint32_t n)
 }
 
 static bool
-act_release(struct message *m, uint32_t n)
+act_release(struct message *m, uint32_t n, int64_t asked)
 {
 	if (m->rcpts[n].state != R_HELD)
 		return false;
 	ready_mark(m, n, MARK_PENDING);
-	rcpt_due(m, n, clock_now());
+	hurry(m, n, asked);
 	return true;
 }
 
 static bool
-act_remove(struct message *m, uint32_t n)
+act_remove(struct message *m, uint32_t n, int64_t asked)
 {
 	struct job *j = m->rcpts[n].job;
 
+	(void)asked;
 	stats.removed++;
 	history_add(m, n, HISTORY_REMOVED, 0, "", "removed by the administrator", "");
 	m->rcpts[n].job = NULL;
@@ -67,11 +77,12 @@ act_remove(struct message *m, uint32_t n)
 
 /* A report wants to say what happened, so there is always a last attempt, real or not. */
 static bool
-act_bounce(struct message *m, uint32_t n)
+act_bounce(struct message *m, uint32_t n, int64_t asked)
 {
 	const struct last *l = m->rcpts[n].last;
 	char *text;
 
+	(void)asked;
 	if (m->rcpts[n].state == R_OWED)
 		return false;
 	text = l != NULL && *l->text != '\0' ? xasprintf("returned by the administrator; the last attempt ended with: %s", l->text) :
@@ -82,8 +93,9 @@ act_bounce(struct message *m, uint32_t n)
 }
 
 static bool
-act_expire(struct message *m, uint32_t n)
+act_expire(struct message *m, uint32_t n, int64_t asked)
 {
+	(void)asked;
 	if (m->rcpts[n].state == R_OWED)
 		return false;
 	if (m->rcpts[n].last == NULL)
@@ -94,8 +106,9 @@ act_expire(struct message *m, uint32_t n)
 }
 
 static bool
-act_reroute(struct message *m, uint32_t n)
+act_reroute(struct message *m, uint32_t n, int64_t asked)
 {
+	(void)asked;
 	if (m->rcpts[n].state != R_IDLE)
 		return false;
 	sched_reroute(m, n);
@@ -103,12 +116,12 @@ act_reroute(struct message *m, uint32_t n)
 }
 
 static bool
-act_retry_held(struct message *m, uint32_t n)
+act_retry_held(struct message *m, uint32_t n, int64_t asked)
 {
-	return m->rcpts[n].state == R_HELD ? act_release(m, n) : act_retry(m, n);
+	return m->rcpts[n].state == R_HELD ? act_release(m, n, asked) : act_retry(m, n, asked);
 }
 
-static bool (*const deeds[])(struct message *, uint32_t) = { [ACT_RETRY] = act_retry, [ACT_HOLD] = act_hold,
+static bool (*const deeds[])(struct message *, uint32_t, int64_t) = { [ACT_RETRY] = act_retry, [ACT_HOLD] = act_hold,
 	[ACT_RELEASE] = act_release, [ACT_REMOVE] = act_remove, [ACT_BOUNCE] = act_bounce, [ACT_EXPIRE] = act_expire,
 	[ACT_REROUTE] = act_reroute,
 	[ACT_RETRY_HELD] = act_retry_held };
@@ -126,11 +139,12 @@ note_later(struct message *m, uint32_t n, enum act act)
 
 /* Those are chosen that are meant as they are now: what stands in line leaves it, and is not due for others' eyes any more. */
 void
-act_begin(struct acting *a, struct message *m, enum act act, bool (*wants)(void *, const struct message *, uint32_t), void *arg)
+act_begin(struct acting *a, struct message *m, enum act act, int64_t asked, bool (*wants)(void *, const struct message *, uint32_t),
+    void *arg)
 {
 	uint32_t i;
 
-	*a = (struct acting){ .act = act, .m = m, .chosen = xcalloc(m->env.rcpts_n + 1, sizeof(bool)) };
+	*a = (struct acting){ .act = act, .asked = asked, .m = m, .chosen = xcalloc(m->env.rcpts_n + 1, sizeof(bool)) };
 	for (i = 0; i < m->env.rcpts_n; i++)
 		a->chosen[i] = m->rcpts[i].state != R_FINAL && wants(arg, m, i);
 	dest_drop(m, clock_now());
@@ -148,7 +162,7 @@ act_one(struct acting *a, uint32_t n)
 			a->done++;
 		}
 	} else if (state != R_NOTICE && state != R_FINAL)
-		a->done += deeds[a->act](m, n);
+		a->done += deeds[a->act](m, n, a->asked);
 }
 
 bool
@@ -204,6 +218,6 @@ act_returned(struct message *m)
 		}
 		if (act != ACT_REMOVE)
 			m->rcpts[i].later = ACT_NONE;
-		deeds[act](m, i);
+		deeds[act](m, i, clock_now());
 	}
 }

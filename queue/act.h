@@ -15,14 +15,16 @@ enum act { ACT_NONE, ACT_RETRY, ACT_HOLD, ACT_RELEASE, ACT_REMOVE, ACT_BOUNCE, A
 /* What is done to one message, a part at a time; between two parts the message is pinned in memory. All zero: nothing. */
 struct acting {
 	enum act	 act;
+	int64_t		 asked;			/* since when it is wanted */
 	struct message	*m;			/* NULL: none */
 	bool		*chosen;		/* by recipient */
 	uint32_t	 at;			/* the next one */
 	uint32_t	 done, later;		/* those acted on; of them those whose delivery is under way */
 };
 
-/* Its recipients that wants says. The caller's pin on the message goes over to it. */
-void	 act_begin(struct acting *, struct message *, enum act, bool (*wants)(void *, const struct message *, uint32_t n), void *arg);
+/* Its recipients that wants says, as it was asked for at that time. The caller's pin on the message goes over to it. */
+void	 act_begin(struct acting *, struct message *, enum act, int64_t asked, bool (*wants)(void *, const struct message *, uint32_t n),
+    void *arg);
 /* -> true: that was the last part; m is let go, and may be gone. */
 bool	 act_part(struct acting *);
 void	 act_end(struct acting *);		/* let go before that, or nothing */

@@ -1,9 +1,10 @@
 /*
  * control_act: queue retry, hold, release, remove, bounce, expire, reroute.
  *
- * Called by control_verbs. First the selection is walked and counted, and its messages remembered (--dry-run ends here); then each of them is
- * loaded and its recipients asked again, as they are by then. Both in slices of a turn, and no more messages at once in memory than the
- * scheduler likes. "retry all" is the index's own: it need not load what waits.
+ * Called by control_verbs, and by control_suspend for what waited for what is resumed. First the selection is walked and counted, and its
+ * messages remembered (--dry-run ends here); then each of them is loaded and its recipients asked again, as they are by then. Both in
+ * slices of a turn, and no more messages at once in memory than the scheduler likes. "retry all" is the index's own: it need not load what
+ * waits, and ends every rest; a narrower one ends those of its own destinations (dest_ask).
  */
 #include <string.h>
 #include "control_queue.h"
@@ -102,7 +103,7 @@ act_on(struct query *q, uid_t by)
 			q->turn = 0;
 			return true;
 		}
-		act_begin(&q->acting, m, q->act, wants, q);
+		act_begin(&q->acting, m, q->act, q->now, wants, q);
 	}
 	if (act_part(&q->acting))
 		done_with(q, by);
@@ -186,9 +187,8 @@ verb_retry(struct client *c, char **argv, int argc)
 		return;
 	if (q->s.has_id)
 		q->act = ACT_RETRY_HELD;
-	if (!q->s.dry)
-		sched_wake_all();
 	if (q->s.whole && !q->s.dry) {
+		sched_wake_all();
 		c->step = NULL;
 		retry_all(c, q);
 	}
@@ -205,4 +205,12 @@ verb_act(struct client *c, char **argv, int argc)
 	if (act == ACT__N)
 		fatalx("\"%s\" is no act", c->sub);
 	act_on_selection(c, argv, argc, act);
+}
+
+/* What waited for this is tried at once; nothing to do is no failure. */
+void
+retry_resumed(struct client *c, char *what)
+{
+	act_on_selection(c, &what, 1, ACT_RETRY);
+	((struct query *)c->query)->resumed = true;
 }

@@ -1,8 +1,9 @@
 /*
  * control_explain: explain ADDRESS [from=ADDRESS] [client=ADDRESS] [tag=NAME] [helo=NAME] [auth]: what would become of such mail.
  *
- * Called by control_verbs. The question goes the way of every recipient (route.c, with lookup's answers); the client waits meanwhile and
- * may be gone when the answer comes, so it is remembered by its number. MX hosts are deliver's to ask for: here is said whose.
+ * Called by control_verbs; the handler of EXPLAINED stands here. The question goes the way of every recipient (route.c, with lookup's
+ * answers), then to deliver, which asks the resolver for the hosts and knows which of them rest. The client waits meanwhile and may be
+ * gone when the answer comes, so it is remembered by its number. Owns the questions; deliver that is silent is said to be (explain.c).
  */
 #include <sys/socket.h>
 #include <netinet/in.h>
@@ -12,16 +13,27 @@
 #include "addr.h"
 #include "child.h"
 #include "control_explain.h"
+#include "ev.h"
+#include "explain.h"
+#include "job.h"
 #include "route.h"
-#include "sched.h"
-#include "show.h"
-#include "suspend.h"
 #include "xmalloc.h"
 
+MSG_PROTOTYPES(DELIVER_TO_QUEUE)
+
+#define WAIT_S		20		/* for deliver; the DNS may be slow */
+#define SAY_(n)		#n
+#define SAY(n)		SAY_(n)
+
 struct question {
-	uint32_t	 client;
+	TAILQ_ENTRY(question) link;	/* once it was asked */
+	bool		 asked;
+	uint32_t	 id, client, generation;
 	char		*addr;
+	struct match	 mt;
+	struct ev_timer	 timer;
 };
+static TAILQ_HEAD(, question) open_questions = TAILQ_HEAD_INITIALIZER(open_questions);
 
 /* ---- words ---- */
 
@@ -59,126 +71,98 @@ take(struct match_facts *f, struct sockaddr_storage *ss, const char *word)
 	return true;
 }
 
-/* ---- the answer ---- */
-
-/* "smarthost one.test:25, two.test:25", "the MX hosts of example.org", ... */
-static void
-hosts(struct buf *b, const struct conf_action *a, const char *domain)
-{
-	size_t i;
-
-	if (a->kind == ACTION_DISCARD)
-		buf_adds(b, "thrown away");
-	else if (a->kind == ACTION_MAILDIR)
-		buf_addf(b, "mailbox %s on this host", a->path != NULL ? a->path : "~/Maildir");
-	else if (a->nvia == 0 && *domain == '[')
-		buf_addf(b, "the host %s", domain);
-	else if (a->nvia == 0)
-		buf_addf(b, "the MX hosts of %s, or else its addresses", domain);
-	for (i = 0; i < a->nvia; i++)
-		buf_addf(b, "%s%s%s:%u", i > 0 ? ", else " : "smarthost ", a->via[i].host, a->via[i].literal ? "" : " (its MX hosts)",
-		    a->via[i].port);
-}
-
-static const char *
-halted(const char *domain)
-{
-	if (suspend_has(domain))
-		return "suspended";
-	return sched_paused() ? "paused" : "running";
-}
+/* ---- questions ---- */
 
 static void
-field(struct buf *b, const char *name, const char *value)
+forget(struct question *q)
 {
-	buf_addf(b, ", \"%s\": ", name);
-	json_str(b, value);
+	if (q->asked)
+		TAILQ_REMOVE(&open_questions, q, link);
+	ev_timer_clear(&q->timer);
+	free(q->addr);
+	free(q);
 }
 
+/* The client may be gone, and the configuration another one. */
 static void
-taken_json(struct client *c, const char *addr, const struct match *mt, const char *to)
+answer(struct question *q, void (*say_it)(struct client *, const struct explained *), const struct p_explained *way, const char *trouble)
 {
-	const struct conf_action *a = &child_conf()->action[mt->action];
-	const char *domain = addr_domain(addr);
-	struct dest_policy p = conf_policy(child_conf(), domain, NULL);
-	struct buf b = BUF_INIT;
+	struct explained e = { .addr = q->addr, .mt = &q->mt, .way = way, .trouble = trouble };
+	struct client *c = client_find(q->client);
 
-	buf_adds(&b, "{\"to\": ");
-	json_str(&b, addr);
-	buf_addf(&b, ", \"accepted\": true, \"rule\": %u", mt->line);
-	field(&b, "action", a->name);
-	field(&b, "account", mt->account);
-	field(&b, "goes", to);
-	field(&b, "delivery", halted(domain));
-	buf_addf(&b, ", \"concurrency\": %u, \"retry_min\": %llu, \"retry_max\": %llu, \"lifetime\": %llu}", p.concurrency,
-	    (unsigned long long)p.retry_min / 1000, (unsigned long long)p.retry_max / 1000, (unsigned long long)p.lifetime / 1000);
-	say_buf(c, &b);
-	buf_free(&b);
-}
-
-static void
-taken_text(struct client *c, const char *addr, const struct match *mt, const char *to)
-{
-	const struct conf_action *a = &child_conf()->action[mt->action];
-	const char *domain = addr_domain(addr);
-	struct dest_policy p = conf_policy(child_conf(), domain, NULL);
-
-	say(c, "%-12s <%s>", "to", addr);
-	if (mt->line != 0)
-		say(c, "%-12s line %u of the configuration", "rule", mt->line);
-	else
-		say(c, "%-12s none: this address always exists", "rule");
-	say(c, "%-12s %s", "action", a->name);
-	if (*mt->account != '\0')
-		say(c, "%-12s %s", "account", mt->account);
-	say(c, "%-12s %s", "goes to", to);
-	say(c, "%-12s %s", "delivery", halted(domain));
-	say(c, "%-12s %u jobs at once; tried again after %s to %s, given up after %s", "limits", p.concurrency,
-	    span((int64_t)p.retry_min).s, span((int64_t)p.retry_max).s, span((int64_t)p.lifetime).s);
-}
-
-static void
-refused(struct client *c, const char *addr, const struct match *mt)
-{
-	struct buf b = BUF_INIT;
-
-	if (c->json) {
-		buf_adds(&b, "{\"to\": ");
-		json_str(&b, addr);
-		buf_addf(&b, ", \"accepted\": false, \"rule\": %u, \"code\": %u", mt->line, mt->code);
-		field(&b, "dsn", mt->dsn);
-		field(&b, "reply", mt->text);
-		buf_adds(&b, "}");
-		say_buf(c, &b);
-		buf_free(&b);
+	if (c == NULL || !c->waits) {
+		forget(q);
 		return;
 	}
-	say(c, "%-12s <%s>", "to", addr);
-	if (mt->line != 0)
-		say(c, "%-12s line %u of the configuration", "rule", mt->line);
-	else
-		say(c, "%-12s none matches", "rule");
-	say(c, "%-12s %u %s %s", "refused", mt->code, mt->dsn, mt->text);
+	if (q->generation == child_conf()->generation) {
+		say_it(c, &e);
+		client_done(c, 0);
+	} else {
+		complain(c, "the configuration was read anew meanwhile; ask again");
+		client_done(c, 1);
+	}
+	forget(q);
+}
+
+void
+on_EXPLAINED(struct edge *e, uint32_t id, struct p_explained *p, int fd)
+{
+	struct question *q;
+
+	(void)e;
+	(void)fd;
+	TAILQ_FOREACH(q, &open_questions, link)
+		if (q->id == id) {
+			answer(q, explain_taken, p, "");
+			return;
+		}
+}
+
+static void
+too_late(void *arg)
+{
+	answer(arg, explain_taken, NULL, "deliver has not answered in " SAY(WAIT_S) " s");
+}
+
+/* Of another run of this program deliver may still have questions: their numbers are to be others. */
+static uint32_t
+next_id(void)
+{
+	static uint32_t id;
+
+	while (id == 0)
+		id = arc4random();
+	return id++;
+}
+
+static void
+ask_deliver(struct question *q)
+{
+	struct p_explain p = { .generation = q->generation, .action = (uint16_t)q->mt.action, .domain = addr_domain(q->addr) };
+
+	q->id = next_id();
+	if (!job_explain(q->id, &p)) {
+		answer(q, explain_taken, NULL, "deliver is not there to be asked");
+		return;
+	}
+	q->asked = true;
+	TAILQ_INSERT_TAIL(&open_questions, q, link);
+	ev_timer_set(&q->timer, WAIT_S * 1000);
 }
 
 static void
 routed(void *arg, enum match_result result, const struct match *mt)
 {
 	struct question *q = arg;
-	struct client *c = client_find(q->client);
-	struct buf to = BUF_INIT;
 
-	if (c != NULL && c->waits) {
-		if (result == MATCH_OK) {
-			hosts(&to, &child_conf()->action[mt->action], addr_domain(q->addr));
-			(c->json ? taken_json : taken_text)(c, q->addr, mt, buf_str(&to));
-			buf_free(&to);
-		} else
-			refused(c, q->addr, mt);
-		client_done(c, 0);
-	}
-	free(q->addr);
-	free(q);
+	q->mt = *mt;
+	q->generation = child_conf()->generation;
+	if (result != MATCH_OK)
+		answer(q, explain_refused, NULL, "");
+	else if (child_conf()->action[mt->action].kind == ACTION_RELAY)
+		ask_deliver(q);
+	else
+		answer(q, explain_taken, NULL, "");
 }
 
 void
@@ -205,6 +189,7 @@ verb_explain(struct client *c, char **argv, int argc)
 	q = xcalloc(1, sizeof(*q));
 	q->client = c->number;
 	q->addr = xstrdup(a.text);
+	ev_timer_init(&q->timer, too_late, q);
 	c->waits = true;
 	route_ask(&f, a.text, routed, q);
 }

@@ -157,7 +157,7 @@ next_of(const struct view *v, const struct p_env *e, uint32_t i)
 		return xstrdup("a delivery is under way now");
 	if (state == R_OWED || state == R_NOTICE)
 		return xstrdup("it has ended; the sender's notice is being written");
-	if (suspend_has(r->domain))
+	if (suspend_has(SUSPEND_DOMAIN, r->domain))
 		return xasprintf("deliveries to %s are suspended, until \"posternctl resume domain %s\"", r->domain, r->domain);
 	if (sched_paused())
 		return xstrdup("deliveries are paused, until \"posternctl resume delivery\"");

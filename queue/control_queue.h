@@ -17,9 +17,12 @@ void	 verb_summary(struct client *, char **argv, int argc);
 void	 act_on_selection(struct client *, char **argv, int argc, enum act);	/* that act, on what the words select */
 void	 verb_retry(struct client *, char **argv, int argc);
 void	 verb_act(struct client *, char **argv, int argc);	/* the second word is the act's name */
+void	 retry_resumed(struct client *, char *what);	/* a condition, such as "domain=x" */
 /* control_suspend.c */
 void	 verb_suspended(struct client *, char **argv, int argc);
-void	 verb_suspend(struct client *, char **argv, int argc);
+void	 verb_suspend_domain(struct client *, char **argv, int argc);
+void	 verb_suspend_source(struct client *, char **argv, int argc);
 void	 verb_resume_domain(struct client *, char **argv, int argc);
+void	 verb_resume_source(struct client *, char **argv, int argc);
 
 #endif

@@ -1,89 +1,192 @@
 /*
- * control_suspend: suspend and resume of a domain, and the list of those that are suspended.
+ * control_suspend: suspend and resume of a domain or a source; suspend alone lists them.
  *
- * Called by control_verbs. What is suspended is suspend.c's, on the disk too; here it is set and told, and sched hears of it. Resume then
- * is an act on what waited: it is tried at once. Owns nothing.
+ * Called by control_verbs. The lists are suspend.c's; what follows from a change is done here: a domain's destinations rest or not
+ * (sched), deliver hears which sources are left (job), and what waited for what is resumed is tried (control_act).
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include "addr.h"
+#include "child.h"
 #include "control_queue.h"
+#include "job.h"
 #include "log.h"
-#include "query.h"
 #include "sched.h"
+#include "show.h"
 #include "suspend.h"
 #include "xmalloc.h"
+
+/* ---- the two kinds ---- */
+
+static int
+check_domain(struct client *c, const char *name, bool on)
+{
+	(void)on;
+	if (addr_valid_domain(name, true))
+		return 0;
+	complain(c, "\"%s\" is no domain", name);
+	return 64;
+}
+
+/* One that is gone from the configuration can still be resumed. */
+static int
+check_source(struct client *c, const char *name, bool on)
+{
+	const struct conf *conf = child_conf();
+	size_t i;
+
+	for (i = 0; i < conf->nsource && strcmp(conf->source[i].name, name) != 0; i++)
+		;
+	if (i < conf->nsource || !on)
+		return 0;
+	complain(c, "there is no source \"%s\" in the configuration", name);
+	return 1;
+}
+
+static void
+source_changed(const char *name, bool on)
+{
+	(void)name;
+	(void)on;
+	job_tell_suspended();
+}
+
+static const struct kind {
+	const char	*what, *field;		/* in words, and in JSON */
+	const char	*before, *listed;	/* in the list: before its name, and its field */
+	int		(*check)(struct client *, const char *, bool on);	/* 0, or the exit code; the client is told */
+	void		(*changed)(const char *, bool on);
+	const char	*waits;			/* selects what waits, but for the name */
+	bool		 by_name;		/* ... which is to follow */
+} kinds[] = {
+	[SUSPEND_DOMAIN] = { "deliveries to", "domain", "", "suspended", check_domain, sched_suspend, "domain=", true },
+	[SUSPEND_SOURCE] = { "deliveries by source", "source", "source ", "suspended_source", check_source, source_changed,
+	    "reason~" NO_SOURCE_LEFT, false },
+};
+
+/* ---- the list ---- */
+
+static size_t
+list(struct client *c, enum suspend_kind kind)
+{
+	const struct kind *k = &kinds[kind];
+	struct buf b = BUF_INIT;
+	const char *name;
+	size_t i;
+
+	for (i = 0; (name = suspend_nth(kind, i)) != NULL; i++) {
+		if (c->json) {
+			buf_addf(&b, "{\"%s\": ", k->listed);
+			json_str(&b, name);
+			buf_adds(&b, "}");
+		} else
+			buf_addf(&b, "%s%s", k->before, name);
+		say_buf(c, &b);
+	}
+	buf_free(&b);
+	return i;
+}
 
 void
 verb_suspended(struct client *c, char **argv, int argc)
 {
-	struct buf b = BUF_INIT;
-	const char *domain;
-	size_t i;
+	size_t n = list(c, SUSPEND_DOMAIN) + list(c, SUSPEND_SOURCE);
 
 	(void)argv;
 	(void)argc;
-	for (i = 0; (domain = suspend_nth(i)) != NULL; i++) {
-		buf_adds(&b, c->json ? "{\"suspended\": " : "");
-		if (c->json)
-			json_str(&b, domain);
-		buf_adds(&b, c->json ? "}" : domain);
-		say_buf(c, &b);
-	}
-	if (i == 0 && !c->json)
-		say(c, "no domain is suspended");
-	buf_free(&b);
+	if (n == 0 && !c->json)
+		say(c, "no domain and no source is suspended");
 	client_done(c, 0);
+}
+
+/* ---- a change ---- */
+
+static void
+say_changed(struct client *c, const struct kind *k, const char *name, bool on)
+{
+	struct buf b = BUF_INIT;
+
+	if (c->json) {
+		buf_addf(&b, "{\"%s\": ", k->field);
+		json_str(&b, name);
+		buf_addf(&b, ", \"suspended\": %s}", on ? "true" : "false");
+	} else
+		buf_addf(&b, "%s %s: %s", k->what, name, on ? "suspended" : "resumed");
+	say_buf(c, &b);
+	buf_free(&b);
 }
 
 /* -> it is so now */
 static bool
-set(struct client *c, const char *domain, bool on)
+set(struct client *c, enum suspend_kind kind, const char *name, bool on)
 {
-	int rc;
+	const struct kind *k = &kinds[kind];
+	int rc = k->check(c, name, on);
 
-	if (!addr_valid_domain(domain, true)) {
-		complain(c, "\"%s\" is no domain", domain);
-		client_done(c, 64);
+	if (rc != 0) {
+		client_done(c, rc);
 		return false;
 	}
-	if ((rc = suspend_set(domain, on)) == 1 || (rc == -1 && errno == E2BIG)) {
-		complain(c, rc == -1 ? "too many domains are suspended already: %s" : on ? "%s is suspended already" : "%s is not suspended",
-		    domain);
+	if ((rc = suspend_set(kind, name, on)) == 1 || (rc == -1 && errno == E2BIG)) {
+		complain(c, rc == -1 ? "%s: too many are suspended already, or its name is too long" : on ? "%s is suspended already" :
+		    "%s is not suspended", name);
 		client_done(c, 1);
 		return false;
 	}
 	if (rc == -1)
-		complain(c, "%s: this holds until Postern is started again, since it could not be written: %s", domain, strerror(errno));
-	log_info("deliveries to %s %s by uid %u", domain, on ? "suspended" : "resumed", c->uid);
-	if (c->json)
-		say(c, "{\"domain\": \"%s\", \"suspended\": %s}", domain, on ? "true" : "false");
-	else
-		say(c, "deliveries to %s: %s", domain, on ? "suspended" : "resumed");
-	sched_suspend(domain, on);
+		complain(c, "%s: this holds until Postern is started again, since it could not be written: %s", name, strerror(errno));
+	log_info("%s %s %s by uid %u", k->what, name, on ? "suspended" : "resumed", c->uid);
+	say_changed(c, k, name, on);
+	k->changed(name, on);
 	return true;
 }
 
-void
-verb_suspend(struct client *c, char **argv, int argc)
+static void
+suspend(struct client *c, enum suspend_kind kind, const char *name)
 {
-	(void)argc;
-	if (set(c, argv[0], true))
+	if (set(c, kind, name, true))
 		client_done(c, 0);
 }
 
 /* What waits is tried at once. */
+static void
+resume(struct client *c, enum suspend_kind kind, const char *name)
+{
+	const struct kind *k = &kinds[kind];
+	char *what;
+
+	if (!set(c, kind, name, false))
+		return;
+	what = xasprintf("%s%s", k->waits, k->by_name ? name : "");
+	retry_resumed(c, what);
+	free(what);
+}
+
+void
+verb_suspend_domain(struct client *c, char **argv, int argc)
+{
+	(void)argc;
+	suspend(c, SUSPEND_DOMAIN, argv[0]);
+}
+
+void
+verb_suspend_source(struct client *c, char **argv, int argc)
+{
+	(void)argc;
+	suspend(c, SUSPEND_SOURCE, argv[0]);
+}
+
 void
 verb_resume_domain(struct client *c, char **argv, int argc)
 {
-	char *only[1];
-
 	(void)argc;
-	if (!set(c, argv[0], false))
-		return;
-	only[0] = xasprintf("domain=%s", argv[0]);
-	act_on_selection(c, only, 1, ACT_RETRY);
-	((struct query *)c->query)->resumed = true;
-	free(only[0]);
+	resume(c, SUSPEND_DOMAIN, argv[0]);
+}
+
+void
+verb_resume_source(struct client *c, char **argv, int argc)
+{
+	(void)argc;
+	resume(c, SUSPEND_SOURCE, argv[0]);
 }

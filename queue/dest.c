@@ -87,6 +87,7 @@ forget(struct dest *d)
 	ds.n_idle--;
 	free(d->action);
 	free(d->domain);
+	free(d->why);
 	free(d);
 }
 
@@ -111,6 +112,16 @@ place(struct dest *d)
 		d->stands = d->lines[LINE_NEW] > 0 ? LINE_NEW : LINE_OLD;
 		TAILQ_INSERT_TAIL(&ds.ready[d->stands], d, link);
 	}
+}
+
+static void
+rest_over(struct dest *d)
+{
+	d->rest = 0;
+	free(d->why);
+	d->why = NULL;
+	if (d->where == DEST_RESTING)
+		place(d);
 }
 
 static struct dest *
@@ -163,11 +174,8 @@ dest_get(const char *action, const char *domain, int64_t now)
 	if (d == NULL)
 		return dest_new(action, domain, h);
 	refresh(d);
-	if (d->rest != 0 && d->rest <= now) {
-		d->rest = 0;
-		if (d->where == DEST_RESTING)
-			place(d);
-	}
+	if (d->rest != 0 && d->rest <= now)
+		rest_over(d);
 	return d;
 }
 
@@ -326,14 +334,45 @@ dest_pace(struct dest *d, int64_t now)
 	d->ended = now;
 }
 
-void
-dest_rest(struct dest *d, int64_t until)
+/* With its strings in one block. */
+static struct last *
+keep(const struct last *why)
 {
-	if (until <= d->rest)
+	size_t text = strlen(why->text) + 1, relay = strlen(why->relay) + 1;
+	struct last *kept = xmalloc(sizeof(*kept) + text + relay);
+
+	*kept = *why;
+	kept->text = memcpy(kept + 1, why->text, text);
+	kept->relay = memcpy((char *)(kept + 1) + text, why->relay, relay);
+	return kept;
+}
+
+/* Until the job that hurries was sent, what is told is older than the wish. */
+void
+dest_rest(struct dest *d, int64_t now, int64_t until, const struct last *why)
+{
+	if (until <= d->rest || d->hurry)
 		return;
+	if (d->rest == 0)
+		d->since = now;
 	d->rest = until;
+	free(d->why);
+	d->why = why != NULL ? keep(why) : NULL;
 	if (d->where == DEST_READY)
 		place(d);
+}
+
+/* Once for each wish, however many recipients it is for: what fails then rests as ever. */
+void
+dest_ask(struct dest *d, int64_t asked)
+{
+	if (asked <= d->asked)
+		return;
+	d->asked = asked;
+	if (d->rest != 0 && d->since > asked)
+		return;
+	d->hurry = true;
+	rest_over(d);
 }
 
 void
@@ -346,13 +385,11 @@ dest_rest_domain(const char *domain, int64_t until)
 		for (d = ds.bucket[i]; d != NULL; d = d->hash_next) {
 			if (!same_domain(d->domain, domain))
 				continue;
-			if (until != 0) {
-				dest_rest(d, until);
-				continue;
-			}
-			d->rest = 0;
-			if (d->where == DEST_RESTING)
-				place(d);
+			d->hurry = false;
+			if (until != 0)
+				dest_rest(d, 0, until, NULL);
+			else
+				rest_over(d);
 		}
 }
 
@@ -362,10 +399,8 @@ dest_wake(int64_t now)
 	struct dest *d, *next;
 
 	TAILQ_FOREACH_SAFE(d, &ds.resting, link, next)
-		if (d->rest <= now) {
-			d->rest = 0;
-			place(d);
-		}
+		if (d->rest <= now)
+			rest_over(d);
 }
 
 void
@@ -374,10 +409,9 @@ dest_wake_all(void)
 	struct dest *d;
 	size_t i;
 
-	dest_wake(INT64_MAX);
 	for (i = 0; i < BUCKETS; i++)
 		for (d = ds.bucket[i]; d != NULL; d = d->hash_next)
-			d->rest = 0;
+			rest_over(d);
 }
 
 int64_t
@@ -393,7 +427,7 @@ dest_wake_at(void)
 }
 
 static struct message *
-take_out(struct parcel *p, int64_t due)
+take_out(struct parcel *p, int64_t due, const struct last *why)
 {
 	struct message *m = p->m;
 	struct dest *d = p->d;
@@ -402,6 +436,7 @@ take_out(struct parcel *p, int64_t due)
 	for (n = p->first; n != UINT32_MAX; n = next) {
 		next = m->rcpts[n].next;
 		rcpt_due(m, n, due);
+		rcpt_reason(m, n, why);
 		rcpt_set(m, n, R_IDLE);
 	}
 	unlink_parcel(p);
@@ -417,7 +452,7 @@ dest_evict(int64_t after)
 
 	TAILQ_FOREACH(d, &ds.resting, link)
 		if (d->rest > after)
-			return take_out(first(d), d->rest);
+			return take_out(first(d), d->rest, d->why);
 	return NULL;
 }
 
@@ -427,7 +462,7 @@ dest_drop(struct message *m, int64_t now)
 	struct parcel *p, *next;
 
 	LIST_FOREACH_SAFE(p, &m->parcels, mlink, next)
-		take_out(p, now);
+		take_out(p, now, NULL);
 }
 
 void
@@ -445,7 +480,7 @@ dest_regenerate(uint32_t generation, int64_t now, void (*cb)(struct message *))
 			if (d->index == -1 && d->line > 0)
 				break;
 		if (d != NULL) {
-			cb(take_out(first(d), now));
+			cb(take_out(first(d), now, NULL));
 			i--;				/* the same bucket again, until nothing is left in it */
 		}
 	}

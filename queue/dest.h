@@ -50,7 +50,11 @@ struct dest {
 	uint32_t	 generation;		/* of the configuration that window and kind are from */
 	int		 index;			/* of the action; -1: not there any more */
 	int		 kind;			/* enum action_kind */
-	int64_t		 rest;			/* nothing is sent before; clock_now() */
+	int64_t		 rest;			/* nothing is sent before; clock_now(); 0: it does not rest */
+	int64_t		 since;			/* it rests */
+	struct last	*why;			/* it rests; its own. NULL: nobody said */
+	int64_t		 asked;			/* when an administrator wanted it tried last */
+	bool		 hurry;			/* ... and no job was sent since then */
 	uint64_t	 hash;
 	enum { DEST_IDLE, DEST_WAITING, DEST_READY, DEST_RESTING } where;
 	struct dest	*hash_next;
@@ -73,13 +77,18 @@ struct dest *dest_hurry(struct message *);
 void	 dest_job_held(struct dest *);		/* a job of before is in flight */
 void	 dest_job_done(struct dest *);
 void	 dest_pace(struct dest *, int64_t now);	/* one of its jobs ended */
-/* Nothing is sent to it before that time. */
-void	 dest_rest(struct dest *, int64_t until);
+/* Nothing is sent to it before that time; why is copied, NULL: nobody said. */
+void	 dest_rest(struct dest *, int64_t now, int64_t until, const struct last *why);
+/* An administrator wanted it tried then: a rest that began before is over, and the next job is to hurry. */
+void	 dest_ask(struct dest *, int64_t asked);
 void	 dest_rest_domain(const char *domain, int64_t until);	/* every destination of that domain; 0: its rest is over */
 void	 dest_wake(int64_t now);		/* those whose rest is over stand in the round again */
 void	 dest_wake_all(void);			/* every rest is over */
 int64_t	 dest_wake_at(void);			/* the soonest end of a rest with work waiting; INT64_MAX: none */
-/* The first waiting parcel of a resting destination that rests until after that time; taken out, its recipients are R_IDLE with due = end of the rest. */
+/*
+ * The first waiting parcel of a resting destination that rests until after that time; taken out, its recipients are R_IDLE with due = end
+ * of the rest, and told why.
+ */
 struct message *dest_evict(int64_t after);
 /* All that waits of this message is taken out, its recipients are R_IDLE, due at once. */
 void	 dest_drop(struct message *, int64_t now);

@@ -22,6 +22,7 @@
 #include "sched.h"
 #include "stats.h"
 #include "suspect.h"
+#include "suspend.h"
 #include "xmalloc.h"
 
 MSG_PROTOTYPES(DELIVER_TO_QUEUE)
@@ -100,6 +101,29 @@ job_rest_over(void)
 {
 	if (jb.deliver != NULL)
 		send_REST_OVER(jb.deliver, 0, NULL, -1);
+}
+
+bool
+job_explain(uint32_t id, const struct p_explain *p)
+{
+	if (jb.deliver == NULL)
+		return false;
+	send_EXPLAIN(jb.deliver, id, p, -1);
+	return true;
+}
+
+void
+job_tell_suspended(void)
+{
+	struct p_source names[SUSPEND_SOURCES];
+	struct p_sources p = { .sources = names };
+	const char *name;
+
+	if (jb.deliver == NULL)
+		return;
+	while ((name = suspend_nth(SUSPEND_SOURCE, p.sources_n)) != NULL)
+		names[p.sources_n++].name = name;
+	send_SUSPENDED(jb.deliver, 0, &p, -1);
 }
 
 /* Deliver gets the segment's descriptor with the first job in it. -1/errno */
@@ -243,7 +267,8 @@ tell(const struct job *j)
 	struct p_job p = { .job = j->number, .id = m->id, .generation = child_conf()->generation, .action = (uint16_t)j->d->index,
 	    .domain = addr_domain(m->env.rcpts[j->first].addr), .sender = m->env.sender, .ret = m->env.ret, .envid = m->env.envid,
 	    .body = m->env.body, .smtputf8 = m->env.smtputf8, .flags = m->env.flags, .arrival = m->env.arrival,
-	    .handed = ev_time_ms(), .old = m->old, .segment = m->loc.seg, .offset = m->body_off, .length = m->len, .rcpts = rcpts };
+	    .handed = ev_time_ms(), .old = m->old, .hurry = j->d->hurry, .segment = m->loc.seg, .offset = m->body_off,
+	    .length = m->len, .rcpts = rcpts };
 
 	fill_rcpts(j, &p);
 	send_JOB(jb.deliver, 0, &p, -1);
@@ -283,6 +308,7 @@ job_send(struct message *m, struct dest *d, uint32_t first, uint32_t count)
 		m->rcpts[n].job = j;
 	stats.jobs++;
 	tell(j);
+	d->hurry = false;
 }
 
 /* Recipients that got no result: no attempt, due at once. */
@@ -407,6 +433,7 @@ job_deliver(struct edge *e)
 	jb.deliver = e;
 	jb.ready = false;
 	if (e != NULL) {
+		job_tell_suspended();
 		suspect_edge();
 		return;
 	}

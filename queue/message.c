@@ -16,6 +16,7 @@
 #define MANY		500
 #define IN_ARENA	16		/* more recipients than these have a block of their own, which grows in place */
 #define SPARE_MAX	512
+#define LOOK_BACK	8		/* answers among which the same one is looked for */
 
 struct arena_chunk {
 	struct arena_chunk	*next;
@@ -250,22 +251,36 @@ same_text(const struct last *l, const char *dsn, const char *text)
 	    (n > 0 && strncmp(l->text, dsn, n) == 0 && l->text[n] == ' ' && strcmp(l->text + n + 1, text) == 0);
 }
 
+/* Among the latest ones: where destinations alternate, so do their answers. */
+static struct last *
+find_last(const struct message *m, unsigned code, const char *dsn, const char *text, const char *relay, int64_t when)
+{
+	struct last *l = m->latest;
+	unsigned i;
+
+	for (i = 0; i < LOOK_BACK && l != NULL; i++, l = l->before)
+		if (l->code == code && l->when == when && strcmp(l->dsn, dsn) == 0 && strcmp(l->relay, relay) == 0 && same_text(l, dsn, text))
+			return l;
+	return NULL;
+}
+
 /* The recipients of a job often get the same answer: they share it. What is shared is not changed any more. */
 void
 rcpt_last_at(struct message *m, uint32_t n, unsigned code, const char *dsn, const char *text, const char *relay, int64_t when)
 {
-	struct last *l = m->latest;
+	struct last *l;
 	size_t len = strspn(text, "0123456789.");
 	char code_text[sizeof(l->dsn)];
 
 	strlcpy(code_text, dsn, sizeof(code_text));
 	if (*dsn == '\0' && len >= 5 && len < sizeof(code_text) && text[1] == '.')
 		snprintf(code_text, sizeof(code_text), "%.*s", (int)len, text);	/* from an index row */
-	if (l == NULL || l->code != code || l->when != when || strcmp(l->dsn, code_text) != 0 || strcmp(l->relay, relay) != 0 ||
-	    !same_text(l, dsn, text)) {
-		l = m->latest = message_alloc(m, sizeof(*l));
-		*l = (struct last){ .code = code, .text = whole_text(m, dsn, text), .relay = message_strdup(m, relay), .when = when };
+	if ((l = find_last(m, code, code_text, text, relay, when)) == NULL) {
+		l = message_alloc(m, sizeof(*l));
+		*l = (struct last){ .code = code, .text = whole_text(m, dsn, text), .relay = message_strdup(m, relay), .when = when,
+		    .before = m->latest };
 		strlcpy(l->dsn, code_text, sizeof(l->dsn));
+		m->latest = l;
 	}
 	m->rcpts[n].last = l;
 }
@@ -280,6 +295,13 @@ enum line
 message_line(const struct message *m)
 {
 	return m->old ? LINE_OLD : LINE_NEW;
+}
+
+void
+rcpt_reason(struct message *m, uint32_t n, const struct last *why)
+{
+	if (why != NULL && (m->rcpts[n].last == NULL || m->rcpts[n].attempts == 0 || strcmp(why->dsn, DSN_OURS) == 0))
+		rcpt_last_at(m, n, why->code, why->dsn, why->text, why->relay, why->when);
 }
 
 uint32_t

@@ -31,6 +31,7 @@ struct last {			/* what became of the last attempt */
 	char		 dsn[12];
 	const char	*text, *relay;		/* text begins with the enhanced code, if there is one */
 	int64_t		 when;			/* 0: before it was loaded from the index, which does not have it */
+	struct last	*before;		/* made before this one, for the same message */
 };
 
 enum delay {			/* a notice of the delay, beside the state */
@@ -58,6 +59,7 @@ struct rcpt {
 	struct job	*job;		/* R_FLYING; or the job whose acknowledgement waits for the notice */
 	const struct last *last;	/* NULL: none yet; several recipients may share one */
 	uint32_t	 row;		/* what its row in the index is from (rows.c); 0: none; ROW_SAME, ROW_OTHER: as it was loaded */
+	bool		 hurry;		/* an administrator wants it tried, since when it is due */
 };
 
 struct arena_chunk;
@@ -107,6 +109,8 @@ void	 rcpt_due(struct message *, uint32_t n, int64_t due);
 void	 rcpt_last(struct message *, uint32_t n, unsigned code, const char *dsn, const char *text, const char *relay);
 /* ... at that time; 0: nobody knows any more. */
 void	 rcpt_last_at(struct message *, uint32_t n, unsigned code, const char *dsn, const char *text, const char *relay, int64_t when);
+/* Why it is not tried now (NULL: nobody said). What an attempt ended with stays, unless the trouble is on this side. */
+void	 rcpt_reason(struct message *, uint32_t n, const struct last *);
 /* Recipients that are not final. */
 uint32_t message_live(const struct message *);
 /* Something is still to come of it without the clock. */

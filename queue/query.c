@@ -1,7 +1,6 @@
 /*
  * query: see query.h. Rows that are in memory are asked as their rows are; whoever acts or shows asks memory again.
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include "addr.h"
 #include "clock.h"
@@ -135,13 +134,4 @@ query_shows(const struct query *q, const struct view *v, uint32_t i)
 	    .uid = v->msg.uid };
 
 	return select_match(&q->s, &h, q->now);
-}
-
-struct span
-plural(uint64_t n, const char *what)
-{
-	struct span t;
-
-	snprintf(t.s, sizeof(t.s), "%llu %s%s", (unsigned long long)n, what, n == 1 ? "" : "s");
-	return t;
 }

@@ -141,30 +141,32 @@ deferred(struct message *m, uint32_t n)
 }
 
 static void
-not_before(struct message *m, uint32_t n, struct dest *d, uint64_t rest_ms)
+not_before(struct message *m, uint32_t n, struct dest *d, uint64_t rest_ms, const struct last *why)
 {
 	int64_t now = clock_now(), until = now + (int64_t)(rest_ms < REST_MAX ? rest_ms : REST_MAX);
 	struct dest_policy p = result_policy(m, n);
 
+	rcpt_reason(m, n, why);
 	rcpt_due(m, n, until);
 	m->rcpts[n].job = NULL;
 	rcpt_set(m, n, R_IDLE);
 	tell_delay(m, n, &p, now);
 	if (d->kind == ACTION_RELAY)
-		dest_rest(d, until);
+		dest_rest(d, now, until, why);
 }
 
 static void
 take_one(struct message *m, struct job *j, const struct p_job_result *p, const struct p_result *r)
 {
+	struct last why = { .code = r->code, .text = r->text, .relay = p->relay, .when = clock_now() };
+
 	if (r->n >= m->env.rcpts_n || m->rcpts[r->n].state != R_FLYING || m->rcpts[r->n].job != j) {
 		log_warn("%s: deliver has a result for recipient %u, which is not in this job", qid_text(m->id).s, r->n);
 		return;
 	}
 	if (r->outcome == OUT_NOT_BEFORE) {
-		if (*r->text != '\0' && m->rcpts[r->n].last == NULL)	/* so that its reason can be told before it was tried */
-			rcpt_last(m, r->n, r->code, r->dsn, r->text, p->relay);
-		not_before(m, r->n, j->d, p->rest_ms);
+		strlcpy(why.dsn, r->dsn, sizeof(why.dsn));
+		not_before(m, r->n, j->d, p->rest_ms, *r->text != '\0' ? &why : NULL);
 		return;
 	}
 	m->rcpts[r->n].remote_dsn = r->remote_dsn != 0;

@@ -115,11 +115,15 @@ enqueue(struct message *m, uint32_t n, int64_t now)
 			return;
 		d = dest_get(e->action, addr_domain(e->addr), now);
 	}
-	if (suspend_has(d->domain))
+	if (m->rcpts[n].hurry && !suspend_has(SUSPEND_DOMAIN, d->domain))
+		dest_ask(d, m->rcpts[n].due);
+	m->rcpts[n].hurry = false;
+	if (suspend_has(SUSPEND_DOMAIN, d->domain))
 		rcpt_due(m, n, now + SUSPEND_MS);
-	else if (d->rest > now + REST_MS)
+	else if (d->rest > now + REST_MS) {
 		rcpt_due(m, n, d->rest);
-	else if ((later = dest_put_off(d, m, ready_room(message_line(m)), now)) > 0)
+		rcpt_reason(m, n, d->why);
+	} else if ((later = dest_put_off(d, m, ready_room(message_line(m)), now)) > 0)
 		rcpt_due(m, n, later);
 	else
 		dest_add(d, m, n);
@@ -239,7 +243,7 @@ sched_wake_all(void)
 
 	dest_wake_all();
 	job_rest_over();
-	for (i = 0; (domain = suspend_nth(i)) != NULL; i++)
+	for (i = 0; (domain = suspend_nth(SUSPEND_DOMAIN, i)) != NULL; i++)
 		sched_suspend(domain, true);
 }
 

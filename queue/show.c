@@ -201,6 +201,15 @@ span(int64_t ms)
 }
 
 struct span
+plural(uint64_t n, const char *what)
+{
+	struct span t;
+
+	snprintf(t.s, sizeof(t.s), "%llu %s%s", (unsigned long long)n, what, n == 1 ? "" : "s");
+	return t;
+}
+
+struct span
 size_text(uint64_t n)
 {
 	struct span t;

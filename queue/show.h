@@ -39,6 +39,8 @@ void	 json_field(struct buf *, const char *name, const char *value);	/* , "name"
 struct span { char s[32]; };
 struct span span(int64_t ms);
 struct span size_text(uint64_t bytes);
+/* A number of things: "1 message", "2 messages". */
+struct span plural(uint64_t n, const char *what);
 /* "in 12m", "now", "never" */
 struct span next_text(const struct view *, uint32_t i);
 

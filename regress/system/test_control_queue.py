@@ -78,8 +78,7 @@ def test_hold_release_remove():
         p.kill9()
         p.start()
         sink.wait(1)
-        until(lambda: count(p, "all") == (2, 2))
-        assert count(p, "state=held") == (2, 2)
+        until(lambda: count(p, "all") == (2, 2) == count(p, "state=held"))      # its rows may be older than its marks
         assert p.ctl("queue", "retry", "all")[0] == 1 and p.ctl("queue", "retry", "state=held")[0] == 1
         assert p.ctl("queue", "remove", "domain=far.test", "from=b@two.test")[0] == 0
         assert p.ctl("queue", "release", "state=held")[0] == 0
@@ -217,6 +216,25 @@ def test_explain():
         assert p.ctl_json("explain", "x@FAR.test")[0]["delivery"] == "suspended"
         for words in (["no address"], ["x@far.test", "client=x"], ["x@far.test", "odd"], []):
             assert p.ctl("explain", *words)[0] == 64, words
+
+
+def test_reason_before_it_was_tried():
+    """While a next hop rests its mail is put off without a try, and each recipient can say why."""
+    with Postern(DEAD, sink=free_port()) as p:
+        put(p, "a@one.test", ["x@far.test"])
+        p.wait_log("status=deferred")
+        put(p, "a@one.test", ["y@far.test"])                    # comes back from deliver
+        until(lambda: count(p, "state=deferred") == (2, 2))
+        late = put(p, "a@one.test", ["z@far.test", "w@far.test"])       # does not even go there
+        until(lambda: count(p, "state=deferred") == (3, 4))
+        row = p.ctl_json("queue", "list", "id=" + late)[0]
+        assert row["attempts"] == 0 and "Connection refused" in row["reply"], row
+        assert count(p, "reason~connection refused") == (3, 4)
+        by = p.ctl_json("queue", "summary", "by", "reason")
+        assert len(by) == 1 and by[0]["recipients"] == 4, by
+        assert p.ctl("queue", "show", late)[1].count("Connection refused") == 2
+        assert p.ctl_json("why", late)[-1]["reply"].endswith("Connection refused")
+        assert p.log().count("status=deferred") == 1
 
 
 def test_retry_breaks_the_rest():

@@ -125,3 +125,121 @@ def test_family():
         assert p.ctl("reload")[0] == 0
         p.wait_empty(20)
         assert [peer for _, peer, _ in peers.seen] == ["127.0.0.3"], peers.seen
+
+
+# ---- suspended sources ----
+
+BOTH = "pool both { a, b }\naction out relay $to pool both\n"
+
+
+def rows(p):
+    return p.ctl_json("queue", "list")
+
+
+def test_suspended_source():
+    """It is passed over, over a restart too; the mail of the others stays where it was."""
+    with Peers() as peers, run(peers, BOTH) as p:
+        assert p.ctl_json("suspend", "source", "a") == [{"source": "a", "suspended": True}]
+        assert p.ctl("suspend", "source", "a")[0] == 1 and p.ctl("resume", "source", "b")[0] == 1
+        status, _, err = p.ctl("suspend", "source", "nosuch")
+        assert status == 1 and 'no source "nosuch"' in err, err
+        assert p.ctl("suspend", "domain", "x.test")[0] == 0
+        assert p.ctl_json("suspend") == [{"suspended": "x.test"}, {"suspended_source": "a"}]
+        assert p.ctl("suspend")[1] == "x.test\nsource a\n"
+        send(p, 20)
+        p.wait_empty()
+        p.stop()
+        p.start()
+        assert p.ctl_json("suspend") == [{"suspended": "x.test"}, {"suspended_source": "a"}]
+        send(p, 20)
+        p.wait_empty()
+        assert len(peers.seen) == 40 and {peer for _, peer, _ in peers.seen} == {"127.0.0.3"}, peers.seen
+        assert p.ctl("resume", "source", "a")[0] == 0 and p.ctl("resume", "source", "a")[0] == 1
+        assert p.ctl_json("suspend") == [{"suspended": "x.test"}]
+        send(p, 40)
+        p.wait_empty()
+        assert {peer for _, peer, _ in peers.seen[40:]} == {"127.0.0.2", "127.0.0.3"}, peers.seen
+
+
+def test_no_source_left():
+    """All are suspended: mail waits without an attempt and can say why, and goes at once when one is back."""
+    with Peers() as peers, run(peers, "pool some { a, b, gone }\naction out relay $to pool some\n") as p:
+        assert p.ctl("suspend", "source", "a")[0] == 0 and p.ctl("suspend", "source", "b")[0] == 0
+        send(p, 30)
+        until(lambda: [r["attempts"] for r in rows(p) if r["reply"] and r["state"] == "deferred"] == [0] * 30)
+        why = "4.3.2 no source is left; suspended: a, b (pool some)"
+        assert {r["reply"] for r in rows(p)} == {why}, rows(p)
+        qid = rows(p)[0]["id"]
+        assert why in p.ctl("queue", "show", qid)[1] and p.ctl_json("why", qid)[-1]["reply"] == why
+        assert p.ctl_json("queue", "summary", "by", "reason") == [{"reason": why, "recipients": 30}]
+        p.kill9()
+        p.start()
+        send(p, 1)
+        until(lambda: len([r for r in rows(p) if r["reply"] == why]) == 31)
+        assert not peers.seen
+        assert p.ctl("resume", "source", "b")[0] == 0
+        p.wait_empty(10)
+        assert len(peers.seen) == 31 and {peer for _, peer, _ in peers.seen} == {"127.0.0.3"}, peers.seen
+
+
+def test_no_source_left_after_an_attempt():
+    """What was tried before says why it waits, too."""
+    with Peers(lambda line: "451 4.3.0 later\r\n") as peers, run(peers, "pool one { a }\naction out relay $to pool one\n") as p:
+        send(p, 1)
+        until(lambda: "later" in rows(p)[0]["reply"])
+        assert p.ctl("suspend", "source", "a")[0] == 0
+        until(lambda: "no source is left; suspended: a (pool one)" in rows(p)[0]["reply"])
+        n = len(peers.seen)
+        time.sleep(3)
+        assert len(peers.seen) == n, peers.seen
+
+
+def test_suspended_under_way():
+    """The message that is under way is finished and its connection ends; what stood behind it leaves by the other source."""
+    done, at_end = [], []
+
+    def script(c, _):
+        peer = c.sock.getpeername()[0]
+
+        def final(line):
+            if peer == "127.0.0.2":
+                until(lambda: done, 20)
+            return "250 taken\r\n"
+        try:
+            c.polite(answers={"RCPT": lambda line: (peers.seen.append((line, peer, "")), "250 ok\r\n")[1], ".": final})
+        finally:
+            at_end.append((peer, time.monotonic()))
+    with Peers() as peers, run(peers, "destination 127.0.0.1 { concurrency 1 }\n" + BOTH) as p:
+        peers.liar.script = script
+        assert p.ctl("suspend", "source", "b")[0] == 0
+        send(p, 10)
+        until(lambda: len(peers.seen) == 1)
+        assert p.ctl("resume", "source", "b")[0] == 0 and p.ctl("suspend", "source", "a")[0] == 0
+        until(lambda: len(peers.seen) == 10)            # a still has its first one in hand
+        assert [peer for _, peer, _ in peers.seen] == ["127.0.0.2"] + 9 * ["127.0.0.3"], peers.seen
+        until(lambda: p.queued() == 1)
+        done.append(1)
+        ended = time.monotonic()
+        p.wait_empty(5)
+        closed = until(lambda: [t for peer, t in at_end if peer == "127.0.0.2"], 5)[0]
+        assert closed - ended < 1.5, closed - ended     # idle ones are kept for longer
+        assert len(peers.seen) == 10, peers.seen
+
+
+def test_idle_connection_of_a_suspended_source():
+    at_end = []
+
+    def script(c, _):
+        try:
+            c.polite()
+        finally:
+            at_end.append(time.monotonic())
+    with Peers() as peers, run(peers, "pool one { a }\naction out relay $to pool one\n") as p:
+        peers.liar.script = script
+        send(p, 1)
+        p.wait_empty()
+        assert not at_end
+        begun = time.monotonic()
+        assert p.ctl("suspend", "source", "a")[0] == 0
+        until(lambda: at_end, 5)
+        assert at_end[0] - begun < 1.5, at_end[0] - begun

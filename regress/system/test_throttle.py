@@ -160,6 +160,40 @@ def test_down_costs_one_probe():
         p.wait_empty(20)
 
 
+def test_retry_ends_only_its_own_rests():
+    """Both hosts rest. What is retried of one is tried at once, by a probe and not by each message; the other is left alone."""
+    up = []
+
+    def script(c, _):
+        c.polite(answers={} if up else {"banner": "421 4.3.2 closed\r\n"})
+    with Liar(script) as one, Liar(script) as two, \
+            Postern(conf(one.port, two.port).replace("retry 1s..2s", "retry 1h..2h")) as p:
+        for host, net in ((one, "net1"), (two, "net2")):
+            send(p, ["first@%s.test" % net])
+            until(lambda host=host: host.connections == 1)
+            p.wait_log("to=<first@%s.test>.*status=deferred" % net)
+            send(p, ["r%d@%s.test" % (n, net) for n in range(60)])
+        until(lambda: p.ctl_json("queue", "count", "state=deferred")[0]["recipients"] == 122)
+        assert (one.connections, two.connections) == (1, 1)
+        assert p.ctl("queue", "retry", "domain=net1.test", "--dry-run")[0] == 0
+        assert p.ctl("queue", "retry", "domain=net1.test")[0] == 0
+        until(lambda: one.connections > 1, 5)
+        send(p, ["new@net2.test"])          # a rest that is over would not keep it
+        time.sleep(1)
+        assert one.connections <= 6 and two.connections == 1, (one.connections, two.connections)
+        up.append(1)
+        qid = p.ctl_json("queue", "list", "to=r5@net1.test")[0]["id"]
+        assert p.ctl("queue", "retry", qid)[0] == 0
+        until(lambda: not p.ctl_json("queue", "list", "id=" + qid), 5)
+        assert two.connections == 1 and p.ctl("suspend", "domain", "net2.test")[0] == 0
+        assert p.ctl("queue", "retry", "domain=net2.test")[0] == 0          # suspended is suspended
+        time.sleep(0.5)
+        assert two.connections == 1 and p.ctl("resume", "domain", "net2.test")[0] == 0
+        until(lambda: p.ctl_json("queue", "count", "domain=net2.test")[0]["recipients"] == 0, 5)
+        assert p.ctl("queue", "retry", "all")[0] == 0
+        p.wait_empty()
+
+
 def test_policy_rests_the_host():
     """4.7.x is about us: the others are not tried until the rest is over."""
     until_when = time.monotonic() + 3

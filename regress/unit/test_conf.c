@@ -305,6 +305,9 @@ check_policy(const struct conf *c)
 	TEST(p.rate_by != NULL && p.rate_by == p.concurrency_by);
 	TEST(conf_policy(c, "other.org", NULL).rate == 5000 && conf_policy(c, "other.org", NULL).rate_by == NULL);
 	TEST_INT(conf_policy(c, "other.org", NULL).recipients, 100);
+	TEST(conf_policy_by(c, "other.org", "MX.example.net", DEST_HAS_RATE) == p.rate_by);
+	TEST(conf_policy_by(c, "other.org", NULL, DEST_HAS_RATE)->kind == DEST_ANY);
+	TEST(conf_policy_by(c, "other.org", NULL, DEST_HAS_RECIPIENTS) == NULL);
 	TEST(p.pool == 0 && p.family == AF_INET6);
 	TEST_INT(p.retry_max, 4 * 3600 * 1000LL);
 	TEST_INT(conf_policy(c, "other.org", "a.example.net").concurrency, 4);

@@ -162,7 +162,7 @@ rests(void)
 
 	fill(a, m1);
 	fill(a, m2);
-	dest_rest(a, 10000);
+	dest_rest(a, 1, 10000, NULL);
 	TEST(dest_next() == NULL);
 	TEST_INT(dest_wake_at(), 10000);
 	dest_wake(9999);
@@ -174,11 +174,82 @@ rests(void)
 	TEST(dest_next() == a);
 	TEST(dest_take(a, 1, &first, &n) == m2);
 	dest_job_done(a);
-	dest_rest(a, 20000);
+	dest_rest(a, 1, 20000, NULL);
 	TEST_INT(dest_get("a", "one.example", 15000)->rest, 20000);
 	TEST_INT(dest_get("a", "one.example", 20000)->rest, 0);
 	message_free(m1);
 	message_free(m2);
+}
+
+/* Who is put off is told why, once for all of a message; what an attempt ended with stays. */
+static void
+reasons(void)
+{
+	struct dest *a = dest_get("a", "why.example", 0);
+	struct message *m = make(1, 4);
+	char text[] = "connect to x: refused";
+	struct last why = { .code = 0, .dsn = "4.4.1", .text = text, .relay = "x[192.0.2.1]:25", .when = 5 };
+
+	m->rcpts[3].attempts = 1;
+	rcpt_last(m, 3, 450, "4.2.1", "busy", "y");
+	fill(a, m);
+	dest_rest(a, 1, 10000, &why);
+	memset(text, '?', sizeof(text) - 1);
+	why.text = "later";
+	dest_rest(a, 1, 9000, &why);		/* no longer than it rests already: the reason stays too */
+	TEST(dest_evict(9999) == m);
+	TEST(m->rcpts[0].last != NULL && m->rcpts[0].last == m->rcpts[1].last && m->rcpts[1].last == m->rcpts[2].last);
+	TEST_STR(m->rcpts[0].last->text, "4.4.1 connect to x: refused");
+	TEST_STR(m->rcpts[0].last->relay, "x[192.0.2.1]:25");
+	TEST_INT(m->rcpts[0].last->when, 5);
+	TEST_STR(m->rcpts[3].last->text, "4.2.1 busy");
+	TEST(dest_get("a", "why.example", 10000)->why == NULL);
+	strlcpy(why.dsn, DSN_OURS, sizeof(why.dsn));
+	rcpt_reason(m, 3, &why);
+	TEST_STR(m->rcpts[3].last->text, DSN_OURS " later");
+	message_free(m);
+}
+
+/* Two destinations by turns: two answers are kept, not one for each recipient. */
+static void
+shared_answers(void)
+{
+	struct message *m = make(1, 40);
+	uint32_t i;
+
+	for (i = 0; i < 40; i++)
+		rcpt_last_at(m, i, 450, "4.2.0", i % 2 == 0 ? "one" : "two", "", 7);
+	for (i = 2; i < 40; i++)
+		TEST(m->rcpts[i].last == m->rcpts[i % 2].last);
+	TEST(m->rcpts[0].last != m->rcpts[1].last);
+	message_free(m);
+}
+
+/* A wish ends a rest that began before it, once; a rest that began after it holds. */
+static void
+wishes(void)
+{
+	struct dest *a = dest_get("a", "wish.example", 0), *b = dest_get("a", "other.example", 0);
+
+	dest_rest(a, 100, 10000, NULL);
+	dest_rest(b, 100, 10000, NULL);
+	dest_ask(a, 99);
+	TEST(a->rest == 10000 && !a->hurry);
+	dest_ask(a, 200);
+	TEST(a->rest == 0 && a->hurry);
+	TEST_INT(b->rest, 10000);
+	dest_rest(a, 201, 10000, NULL);		/* the outcome of a job from before */
+	TEST_INT(a->rest, 0);
+	a->hurry = false;			/* its job was sent */
+	dest_rest(a, 202, 10000, NULL);
+	dest_ask(a, 200);			/* the next recipient of the same wish */
+	TEST(a->rest == 10000 && !a->hurry);
+	dest_ask(a, 300);
+	TEST(a->rest == 0 && a->hurry);
+	dest_rest_domain("wish.example", 20000);	/* suspended: whatever was wished */
+	TEST(a->rest == 20000 && !a->hurry);
+	dest_rest_domain("wish.example", 0);
+	TEST_INT(a->rest, 0);
 }
 
 static void
@@ -251,6 +322,9 @@ main(void)
 	senders_take_turns();
 	room_in_memory();
 	rests();
+	reasons();
+	shared_answers();
+	wishes();
 	drops();
 	generations();
 	many();

@@ -104,6 +104,9 @@ bursts(void)
 	for (i = 0; i < 20; i++)
 		rate_give(&r);
 	TEST(rate_wait(&r, 0) > 0 || r.next <= r.slack);
+	TEST_INT(rate_burst(3600, 10), 10);
+	TEST_INT(rate_burst(3600, 0), 1);
+	TEST_INT(rate_burst(40 * 3600, 0), 10);
 }
 
 int
