@@ -50,7 +50,7 @@ running(bool paused)
 }
 
 static void
-status_json(struct client *c, const struct p_procs *p, const struct index_count *n, const struct spool_stat *st)
+status_json(struct client *c, const struct p_procs *p, const struct totals *n, const struct spool_stat *st)
 {
 	struct buf b = BUF_INIT;
 	uint32_t i;
@@ -75,7 +75,7 @@ status_json(struct client *c, const struct p_procs *p, const struct index_count 
 }
 
 static void
-status_text(struct client *c, const struct p_procs *p, const struct index_count *n, const struct spool_stat *st)
+status_text(struct client *c, const struct p_procs *p, const struct totals *n, const struct spool_stat *st)
 {
 	uint32_t i;
 
@@ -98,7 +98,7 @@ static void
 verb_status(struct client *c, char **argv, int argc)
 {
 	struct rd rd = { buf_data(&vb.raw), vb.raw.len, false };
-	struct index_count n = view_totals(control_index());
+	struct totals n = view_totals(control_index());
 	struct spool_stat st;
 	struct p_procs p;
 

@@ -230,8 +230,7 @@ commit(struct index *ix)
 
 	ev_timer_clear(&ix->timer);
 	store_segments(ix);
-	index_run(ix, ST_TOTALS_PUT, "iiiii", (int64_t)t->messages, (int64_t)t->recipients, (int64_t)t->deferred, (int64_t)t->held,
-	    (int64_t)t->bytes);
+	index_run(ix, ST_TOTALS_PUT, "iiii", (int64_t)t->messages, (int64_t)t->recipients, (int64_t)t->held, (int64_t)t->bytes);
 	index_run(ix, ST_COMMIT, "");
 	ix->begun = false;
 }
@@ -293,15 +292,24 @@ large(sqlite3 *db)
 	return pragma_number(db, "PRAGMA page_count") * PAGE > CHECK_BYTES;
 }
 
-static bool
-ours(sqlite3 *db)
+enum found { FOUND_GOOD, FOUND_OLD /* or too new */, FOUND_DAMAGED, FOUND_UNUSABLE };
+
+/* The file as such; an empty one gets its tables. */
+static enum found
+look(sqlite3 *db)
 {
-	if (pragma_number(db, "PRAGMA user_version") == 0 && pragma_number(db, "SELECT count(*) FROM sqlite_master") == 0)
-		return sqlite3_exec(db, index_schema, NULL, NULL, NULL) == SQLITE_OK;
-	if (pragma_number(db, "PRAGMA application_id") != INDEX_APPLICATION ||
-	    pragma_number(db, "PRAGMA user_version") != INDEX_VERSION)
-		return false;
-	return large(db) || check_ok(db, "PRAGMA integrity_check(1)");
+	int64_t version = pragma_number(db, "PRAGMA user_version");
+	bool good;
+
+	if (version == 0 && pragma_number(db, "SELECT count(*) FROM sqlite_master") == 0)
+		good = sqlite3_exec(db, index_schema, NULL, NULL, NULL) == SQLITE_OK;
+	else if (pragma_number(db, "PRAGMA application_id") != INDEX_APPLICATION)
+		good = false;
+	else if (version > 0 && version != INDEX_VERSION)
+		return FOUND_OLD;
+	else
+		good = large(db) || check_ok(db, "PRAGMA integrity_check(1)");
+	return good ? FOUND_GOOD : FOUND_DAMAGED;
 }
 
 static bool
@@ -348,9 +356,8 @@ load(struct index *ix)
 		return false;
 	t->messages = (uint64_t)sqlite3_column_int64(st, 0);
 	t->recipients = (uint64_t)sqlite3_column_int64(st, 1);
-	t->deferred = (uint64_t)sqlite3_column_int64(st, 2);
-	t->held = (uint64_t)sqlite3_column_int64(st, 3);
-	t->bytes = (uint64_t)sqlite3_column_int64(st, 4);
+	t->held = (uint64_t)sqlite3_column_int64(st, 2);
+	t->bytes = (uint64_t)sqlite3_column_int64(st, 3);
 	sqlite3_reset(st);
 	return !ix->broken && (large(ix->db) || (number(ix, ST_COUNT_MSG) == (int64_t)t->messages &&
 	    number(ix, ST_COUNT_RCPT) == (int64_t)t->recipients));
@@ -409,36 +416,61 @@ close_db(struct index *ix)
 	ix->broken = false;
 }
 
-/* true: it is open and good. *damaged: there is one, and it is not. */
 static bool
-open_db(struct index *ix, const char *name, bool *damaged)
+unusable_code(int code)
 {
-	bool good;
+	return (code & 0xff) == SQLITE_FULL || (code & 0xff) == SQLITE_CANTOPEN || (code & 0xff) == SQLITE_READONLY;
+}
 
-	*damaged = false;
+/* It is open only if it is good. */
+static enum found
+open_db(struct index *ix, const char *name)
+{
+	enum found found = FOUND_DAMAGED;
+
 	if (sqlite3_open_v2(name, &ix->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX |
 	    SQLITE_OPEN_NOFOLLOW, NULL) != SQLITE_OK) {
 		close_db(ix);
-		return false;
+		return FOUND_UNUSABLE;
 	}
 	sqlite3_extended_result_codes(ix->db, 1);
 	sqlite3_busy_timeout(ix->db, 10 * 1000);
-	good = sqlite3_exec(ix->db, index_pragmas, NULL, NULL, NULL) == SQLITE_OK && ours(ix->db) && prepare(ix) && load(ix);
-	if (good)
-		return true;
+	if (sqlite3_exec(ix->db, index_pragmas, NULL, NULL, NULL) == SQLITE_OK)
+		found = look(ix->db);
+	if (found == FOUND_GOOD && !(prepare(ix) && load(ix)))
+		found = FOUND_DAMAGED;
+	if (found == FOUND_GOOD)
+		return found;
 	in_use(ix);
-	log_error("%s: %s", name, sqlite3_errmsg(ix->db));
-	*damaged = (sqlite3_errcode(ix->db) & 0xff) != SQLITE_FULL && (sqlite3_errcode(ix->db) & 0xff) != SQLITE_CANTOPEN &&
-	    (sqlite3_errcode(ix->db) & 0xff) != SQLITE_READONLY;
+	if (found == FOUND_DAMAGED) {
+		log_error("%s: %s", name, sqlite3_errmsg(ix->db));
+		if (unusable_code(sqlite3_errcode(ix->db)))
+			found = FOUND_UNUSABLE;
+	}
 	close_db(ix);
-	return false;
+	return found;
+}
+
+/* Of what is there and is not good a new one is made, once. */
+static enum found
+open_or_make(struct index *ix)
+{
+	enum found found = open_db(ix, "index.db");
+
+	if (found == FOUND_GOOD || found == FOUND_UNUSABLE)
+		return found;
+	set_aside();
+	if (found == FOUND_OLD)
+		log_info("index.db is of another version of Postern: it is in quarantine/ now, and is made again from the segments");
+	else
+		log_error("index.db was damaged: it is made again from the segments");
+	return open_db(ix, "index.db");
 }
 
 struct index *
 index_open(void)
 {
 	struct index *ix = xcalloc(1, sizeof *ix);
-	bool damaged;
 
 	spool_lock();
 	iseg_init(&ix->segs);
@@ -449,18 +481,13 @@ index_open(void)
 		unlink("index.db-wal");
 		unlink("index.db-journal");
 	}
-	if (!open_db(ix, "index.db", &damaged) && damaged) {
-		set_aside();
-		log_error("index.db was damaged: it is made again from the segments");
-		open_db(ix, "index.db", &damaged);
-	}
-	if (ix->db != NULL) {
+	if (open_or_make(ix) == FOUND_GOOD) {
 		bound_wal(ix);
 		return ix;
 	}
 	log_error("index.db cannot be used: the index of this run is in memory");
 	ix->memory = true;
-	if (!open_db(ix, ":memory:", &damaged))
+	if (open_db(ix, ":memory:") != FOUND_GOOD)
 		fatalx("no index can be opened");
 	return ix;
 }

@@ -77,7 +77,7 @@ int64_t	 index_next_due(struct index *);		/* wall ms, INT64_MAX: none */
 uint64_t index_retry(struct index *, uint64_t id);
 
 /* control */
-struct index_count { uint64_t messages, recipients, deferred, held, bytes; };
+struct index_count { uint64_t messages, recipients, held, bytes; };
 void	 index_counts(struct index *, struct index_count *);
 /* Up to max messages with id > after, of that uid's (or sender's) only if uid >= 0. Freed by the caller one by one. -> how many */
 size_t	 index_list(struct index *, uint64_t after, int64_t uid, struct index_msg **out, size_t max);

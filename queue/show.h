@@ -17,7 +17,8 @@ struct view {
 bool	 view_get(struct view *, struct index *, uint64_t id, struct index_msg *row);
 void	 view_free(struct view *);
 /* Of the whole queue; deferred as view_rcpt_state says it. */
-struct index_count view_totals(struct index *);
+struct totals { uint64_t messages, recipients, deferred, held, bytes; };
+struct totals view_totals(struct index *);
 const char *view_state(const struct view *);	/* active, deferred, held */
 const char *view_rcpt_state(const struct view *, uint32_t i);
 
