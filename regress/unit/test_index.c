@@ -1,10 +1,17 @@
 /* test_index: rows, counts, due order, what survives which end, damage.
-   links: queue/index.c queue/index_rows.c queue/index_read.c queue/index_seg.c queue/lock.c */
+   links: queue/index.c queue/index_rows.c queue/index_read.c queue/index_seg.c queue/index_files.c queue/lock.c */
+#include <sys/resource.h>
+#include <sys/statvfs.h>
+#include <signal.h>
 #include "index.h"
+#include "index_priv.h"
 #include "test.h"
 #include "spoolkit.h"
 
 #define BIG	30000
+#define FULL	(9 * 1000 * 1000)	/* no file may be longer: a disk that is full */
+#define LONG	3000			/* bytes of a reply; so MANY fill it */
+#define MANY	4000
 
 static const uint8_t rnd1[16] = "segment one....", rnd2[16] = "segment two....";
 
@@ -263,6 +270,7 @@ earlier_version(void)
 	log_level(LOG_LV_INFO);
 	lost_with("python3 -c 'import sqlite3; sqlite3.connect(\"index.db\").execute(\"PRAGMA user_version=2\")'");
 	log_flush();
+	kit_log();
 	kit_shell("grep -q 'of another version' said && ! grep -Eq 'damaged|error' said");
 	TEST(kit_count("quarantine") > n);
 }
@@ -307,6 +315,215 @@ running(void)
 	index_close(ix);
 }
 
+/* ---- a full disk ---- */
+
+static off_t most;			/* bytes of a file; 0: the disk has room */
+
+/* In place of the C library's: a limit of a file's length is none of the blocks behind it. */
+int
+fallocate(int fd, int mode, off_t at, off_t len)
+{
+	(void)fd;
+	(void)mode;
+	errno = ENOSPC;
+	return most > 0 && at + len > most ? -1 : 0;
+}
+
+int
+statvfs(const char *path, struct statvfs *v)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC), rc = fstatvfs(fd, v);
+
+	close(fd);
+	if (most > 0)
+		v->f_bavail = 0;
+	return rc;
+}
+
+static void
+disk_full(off_t at)
+{
+	struct rlimit r;
+
+	getrlimit(RLIMIT_FSIZE, &r);
+	r.rlim_cur = at > 0 ? (rlim_t)at : r.rlim_max;
+	setrlimit(RLIMIT_FSIZE, &r);
+	most = at;
+}
+
+static struct index *
+empty_index(void)
+{
+	struct index *ix;
+
+	kit_shell("rm -rf index.db*");
+	ix = index_open();
+	TEST(index_memory(ix) == NULL);
+	return ix;
+}
+
+/* Rows from..to, each of some 3 KB, a transaction for each if one is small. */
+static void
+long_rows(struct index *ix, uint64_t from, uint64_t to, bool small)
+{
+	char text[LONG] = "";
+	uint64_t i;
+
+	memset(text, 'x', sizeof text - 1);
+	reply = text;
+	for (i = from; i < to && !index_broken(ix); i++) {
+		put(ix, i, 1, 1, (int64_t)i);
+		if (small)
+			index_turn(ix, true);
+	}
+	reply = "";
+}
+
+static void
+tried(struct index *ix, uint64_t id, uint32_t attempts)
+{
+	struct index_msg *m = index_get(ix, id);
+
+	if (TEST(m != NULL))
+		TEST_INT(m->rcpts[0].attempts, attempts);
+	index_msg_free(m);
+}
+
+/* So much is written that the log must be used again and again: there is no room for more of it, and none is needed. */
+static struct index *
+log_is_used_again(void)
+{
+	struct index *ix = empty_index();
+	struct index_rcpt r = { .mark = MARK_PENDING };
+	int i;
+
+	put(ix, 1, 1, 1, 5);
+	index_segment(ix, 1, rnd1, 700);
+	index_turn(ix, true);
+	disk_full(FULL);
+	for (i = 1; i <= 4000; i++) {
+		r.attempts = (uint32_t)i;
+		TEST_INT(index_rcpt(ix, 1, &r), 0);
+		index_turn(ix, true);
+	}
+	TEST(index_memory(ix) == NULL && !index_broken(ix));
+	return ix;
+}
+
+/* index.db itself cannot grow: all moves into memory, and nothing is missing there. What is on the disk goes: it would be out of date. */
+static void
+into_memory(struct index *ix)
+{
+	long_rows(ix, 2, MANY, true);
+	TEST(index_memory(ix) != NULL && !index_broken(ix));
+	TEST(access("index.db", F_OK) == -1 && access("index.db-wal", F_OK) == -1);
+	counts(ix, MANY - 1, MANY - 1, 0);
+	tried(ix, 1, 4000);
+	TEST_INT(index_scanned(ix, 1, rnd1), 700);
+	TEST_INT(index_delete(ix, 2), 0);
+	index_turn(ix, true);
+}
+
+static void
+back_home(struct index *ix)
+{
+	index_home(ix, true);
+	TEST(index_memory(ix) != NULL);
+	ix->since_room = 1;			/* long ago */
+	index_home(ix, true);
+	TEST(index_memory(ix) != NULL);		/* there is still none, whoever says so */
+	disk_full(0);
+	index_home(ix, false);
+	index_home(ix, true);
+	TEST(index_memory(ix) != NULL);		/* not at once */
+	ix->since_room = 1;
+	index_home(ix, true);
+	TEST(index_memory(ix) == NULL && access("index.db.new", F_OK) == -1);
+	TEST_INT(index_delete(ix, 3), 0);
+	index_close(ix);
+	ix = index_open();
+	TEST(index_memory(ix) == NULL);
+	counts(ix, MANY - 3, MANY - 3, 0);
+	tried(ix, 1, 4000);
+	TEST_INT(index_scanned(ix, 1, rnd1), 700);
+	index_close(ix);
+}
+
+/* One transaction for which there is no room: that run is over; the next is in memory, with what was committed before. */
+static void
+transaction_too_large(void)
+{
+	struct index *ix = empty_index();
+
+	put(ix, 1, 1, 1, 5);
+	index_turn(ix, true);
+	disk_full(FULL);
+	long_rows(ix, 2, MANY, false);
+	index_turn(ix, true);
+	TEST(index_broken(ix));
+	index_close(ix);
+	TEST(access("index.db", F_OK) == 0);
+	ix = index_open();
+	TEST(index_memory(ix) != NULL && !index_broken(ix));
+	counts(ix, 1, 1, 0);
+	tried(ix, 1, 0);
+	/* It ends in order: what was learnt is not lost, if there is room by then. */
+	put(ix, 2, 1, 1, 5);
+	disk_full(0);
+	index_close(ix);
+	ix = index_open();
+	TEST(index_memory(ix) == NULL);
+	counts(ix, 2, 2, 0);
+	index_close(ix);
+}
+
+/* A run with its index in memory is killed: the next one finds none, and cannot take an old one for the truth. */
+static void
+killed_in_memory(void)
+{
+	struct index *ix;
+
+	into_memory(log_is_used_again());
+	disk_full(0);
+	ix = index_open();
+	TEST(index_memory(ix) == NULL);
+	counts(ix, 0, 0, 0);
+	TEST_INT(index_scanned(ix, 1, rnd1), 0);
+	index_close(ix);
+}
+
+/* It cannot even be made. */
+static void
+nothing_can_be_made(void)
+{
+	struct index *ix;
+
+	kit_shell("rm -rf index.db*");
+	disk_full(1000);
+	ix = index_open();
+	TEST(index_memory(ix) != NULL && !index_broken(ix));
+	put(ix, 1, 1, 1, 5);
+	index_turn(ix, true);
+	counts(ix, 1, 1, 0);
+	index_close(ix);
+	TEST(access("index.db", F_OK) == -1 && access("index.db.new", F_OK) == -1);
+	disk_full(0);
+}
+
+static void
+full(void)
+{
+	struct index *ix;
+
+	signal(SIGXFSZ, SIG_IGN);
+	ix = log_is_used_again();
+	into_memory(ix);
+	back_home(ix);
+	transaction_too_large();
+	killed_in_memory();
+	nothing_can_be_made();
+}
+
 int
 main(void)
 {
@@ -327,6 +544,7 @@ main(void)
 	damage();
 	earlier_version();
 	running();
+	full();
 	kit_end();
 	return test_end("index");
 }
