@@ -128,8 +128,9 @@ index_scanned(struct index *ix, uint32_t seg, const uint8_t rnd[16])
 
 	if (g == NULL || g->gone || ix->broken)
 		return 0;
+	/* In memory: the last run may have ended for that very reason, in the midst of a transaction. All rows are compared with the marks. */
 	if (memcmp(g->rnd, rnd, sizeof g->rnd) == 0)
-		return g->scanned;
+		return ix->memory == NULL ? g->scanned : 0;
 	/* Rows came, but nobody said yet which segment it is: they may be good. */
 	if (memcmp(g->rnd, unknown, sizeof g->rnd) != 0 && g->live > 0 && index_begin(ix) == 0)
 		drop_rows(ix, seg);

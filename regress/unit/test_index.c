@@ -419,7 +419,7 @@ into_memory(struct index *ix)
 	TEST(access("index.db", F_OK) == -1 && access("index.db-wal", F_OK) == -1);
 	counts(ix, MANY - 1, MANY - 1, 0);
 	tried(ix, 1, 4000);
-	TEST_INT(index_scanned(ix, 1, rnd1), 700);
+	TEST_INT(index_scanned(ix, 1, rnd1), 0);		/* were this a start, all were compared */
 	TEST_INT(index_delete(ix, 2), 0);
 	index_turn(ix, true);
 }
