@@ -477,13 +477,14 @@ transaction_too_large(void)
 	index_close(ix);
 }
 
-/* A run with its index in memory is killed: the next one finds none, and cannot take an old one for the truth. */
+/* A run with its index in memory ends when there is no room, which is no better than a kill: the next one finds no index, not an old one. */
 static void
-killed_in_memory(void)
+lost_with_memory(void)
 {
-	struct index *ix;
+	struct index *ix = log_is_used_again();
 
-	into_memory(log_is_used_again());
+	into_memory(ix);
+	index_close(ix);
 	disk_full(0);
 	ix = index_open();
 	TEST(index_memory(ix) == NULL);
@@ -520,7 +521,7 @@ full(void)
 	into_memory(ix);
 	back_home(ix);
 	transaction_too_large();
-	killed_in_memory();
+	lost_with_memory();
 	nothing_can_be_made();
 }
 
