@@ -265,6 +265,7 @@ def test_no_room_for_a_transaction():
         with p.smtp() as s:
             ids = [s.mail("", "x@far.test", text(n, 1000)).split()[-1] for n in range(10)]
         until(lambda: attempts(p) == dict.fromkeys(ids, 1))
+        assert len(p.ctl_json("history", ids[-1])) == 1         # what is gathered goes to the index now, not later
         assert p.ctl("queue", "hold", ids[0])[0] == 0 and p.ctl("queue", "hold", ids[1])[0] == 0
         open_.append(True)
         fill(os.path.join(p.spool, "filler"))
@@ -273,6 +274,7 @@ def test_no_room_for_a_transaction():
             with log_is_full(p):
                 p.ctl("queue", "release", ids[0])
                 until(lambda: restarts(p) == 1, 3, 0.05)
+            p.wait_log(ids[0] + ": released", 1)
             assert index(p) == "memory"
             sink.wait(1, 3)
             until(lambda: attempts(p) == dict.fromkeys(ids[1:], 1), 3)
