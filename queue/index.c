@@ -307,7 +307,7 @@ stand_in(struct index *ix, sqlite3 *db)
 
 /*
  * On a full disk rows must go, attempts must be noted: nothing of that may wait for room. No transaction is open, so what was committed
- * is all there is. index.db goes: once it is out of date it must never be met again (STATES.md, I5).
+ * is all there is. index.db goes: once it is out of date it must never be met again (STATES.md, M0).
  */
 static void
 go_to_memory(struct index *ix, const char *why)
