@@ -163,7 +163,7 @@ act_on_selection(struct client *c, char **argv, int argc, enum act act)
 static void
 retry_all(struct client *c, struct query *q)
 {
-	struct index_count n = view_totals(control_index());
+	struct totals n = view_totals(control_index());
 
 	q->done_messages = q->messages = n.messages;
 	q->done_recipients = q->recipients = n.recipients - n.held;

@@ -32,7 +32,7 @@ count_step(struct client *c)
 static void
 count_all(struct client *c)
 {
-	struct index_count n = view_totals(control_index());
+	struct totals n = view_totals(control_index());
 
 	if (c->json)
 		say(c, "{\"messages\": %llu, \"recipients\": %llu, \"deferred\": %llu, \"held\": %llu, \"bytes\": %llu}",

@@ -51,7 +51,7 @@ running(bool paused)
 }
 
 static void
-status_json(struct client *c, const struct p_procs *p, const struct index_count *n, const struct spool_stat *st)
+status_json(struct client *c, const struct p_procs *p, const struct totals *n, const struct spool_stat *st)
 {
 	struct buf b = BUF_INIT;
 	uint32_t i;
@@ -60,10 +60,10 @@ status_json(struct client *c, const struct p_procs *p, const struct index_count 
 	json_str(&b, p->version);
 	buf_addf(&b, ", \"uptime\": %lld, \"generation\": %u, \"delivery\": \"%s\", \"listeners\": \"%s\", \"messages\": %llu, "
 	    "\"recipients\": %llu, \"deferred\": %llu, \"held\": %llu, \"bytes\": %llu, \"in_memory\": %u, \"in_flight\": %u, "
-	    "\"space_low\": %s, \"processes\": [", (long long)(ev_time_ms() - p->started) / 1000, p->generation,
+	    "\"space_low\": %s, \"index\": \"%s\", \"processes\": [", (long long)(ev_time_ms() - p->started) / 1000, p->generation,
 	    running(sched_paused()), running(vb.listeners_paused), (unsigned long long)n->messages, (unsigned long long)n->recipients,
 	    (unsigned long long)n->deferred, (unsigned long long)n->held, (unsigned long long)n->bytes, ready_count(), job_flying(),
-	    st->low ? "true" : "false");
+	    st->low ? "true" : "false", index_memory(control_index()) != NULL ? "memory" : "disk");
 	for (i = 0; i < p->procs_n; i++) {
 		buf_adds(&b, i > 0 ? ", {\"name\": " : "{\"name\": ");
 		json_str(&b, p->procs[i].name);
@@ -76,7 +76,18 @@ status_json(struct client *c, const struct p_procs *p, const struct index_count 
 }
 
 static void
-status_text(struct client *c, const struct p_procs *p, const struct index_count *n, const struct spool_stat *st)
+say_spool(struct client *c, const struct spool_stat *st)
+{
+	const char *why = index_memory(control_index());
+
+	say(c, "spool      %llu segments, %s bytes%s", (unsigned long long)st->segments, size_text(st->bytes).s,
+	    st->low ? "; SPACE IS LOW: new mail is put off" : "");
+	if (why != NULL)
+		say(c, "index      IN MEMORY, since %s; it goes back to the disk by itself", why);
+}
+
+static void
+status_text(struct client *c, const struct p_procs *p, const struct totals *n, const struct spool_stat *st)
 {
 	uint32_t i;
 
@@ -86,8 +97,7 @@ status_text(struct client *c, const struct p_procs *p, const struct index_count 
 	say(c, "queue      %llu messages for %llu recipients, %s bytes; %llu recipients deferred, %llu held",
 	    (unsigned long long)n->messages, (unsigned long long)n->recipients, size_text(n->bytes).s,
 	    (unsigned long long)n->deferred, (unsigned long long)n->held);
-	say(c, "spool      %llu segments, %s bytes%s", (unsigned long long)st->segments, size_text(st->bytes).s,
-	    st->low ? "; SPACE IS LOW: new mail is put off" : "");
+	say_spool(c, st);
 	say(c, "%s", "");
 	say(c, "%-22s %8s %6s %9s", "process", "pid", "up", "restarts");
 	for (i = 0; i < p->procs_n; i++)
@@ -99,7 +109,7 @@ static void
 verb_status(struct client *c, char **argv, int argc)
 {
 	struct rd rd = { buf_data(&vb.raw), vb.raw.len, false };
-	struct index_count n = view_totals(control_index());
+	struct totals n = view_totals(control_index());
 	struct spool_stat st;
 	struct p_procs p;
 

@@ -4,10 +4,10 @@
  * Rows gather in a transaction that begins with the first change and ends after 10 ms or when index_turn is forced; offsets,
  * live counts and totals are stored in the same one. The first error breaks the index for this run: every call says so,
  * nothing here ends the process. What SQLite calls corrupt goes to quarantine/ at once, so that the next start makes a new one.
+ *
+ * A full disk is no error if it can be helped: after each commit the log has room for the next, or all moves into memory; and back to
+ * the disk when that has room again. Both are copies between two transactions, so nothing but the place changes.
  */
-#include <sys/statvfs.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <sqlite3.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -21,34 +21,18 @@
 #include "xmalloc.h"
 
 #define COMMIT_MS	10
-#define PAGE		4096
-#define WAL_PAGES	8000			/* before a checkpoint; fewer on a small disk */
-#define WAL_PAGES_MIN	200
-#define WAL_PART	64			/* of the file system at most, one in so many */
+#define HOME_MS		(30 * 1000)		/* so long there must be room before it goes back to the disk */
+#define CHUNK_BYTES	(1024 * 1024)		/* in which index.db grows; not on a small disk */
+#define CHUNK_FROM	8000			/* pages of the log */
+#define NO_ROOM		"the disk is full"
+#define CANNOT_WRITE	"index.db cannot be written"
+#define CANNOT_OPEN	"index.db cannot be opened"
 #define CHECK_BYTES	(64 * 1024 * 1024)	/* a larger one is not read in full at start: damage is found when it is met */
 
 #define ST_TEXT(name, text)	[ST_##name] = text,
 static const char *const statements[] = { INDEX_STATEMENTS(ST_TEXT) };
 
 /* ---- errors ---- */
-
-static void
-set_aside(void)
-{
-	char to[64];
-	int64_t name = ev_time_ms();
-
-	do
-		snprintf(to, sizeof to, "quarantine/index.db-%llx", (unsigned long long)name++);
-	while (access(to, F_OK) == 0);
-	if (rename("index.db", to) == -1 && errno != ENOENT) {
-		log_error("index.db cannot be moved to quarantine/: %m");
-		unlink("index.db");
-	}
-	strlcat(to, "-wal", sizeof to);
-	if (rename("index.db-wal", to) == -1)
-		unlink("index.db-wal");
-}
 
 static bool
 corrupt_code(int code)
@@ -64,10 +48,11 @@ fail(struct index *ix, const char *what)
 
 	if (ix->broken)
 		return -1;
-	log_error("index.db: %s: %s (%d); it is made again at the next start", what, sqlite3_errmsg(ix->db), code);
+	log_error("index%s: %s: %s (%d); the queue starts again", ix->memory != NULL ? " in memory" : ".db", what,
+	    sqlite3_errmsg(ix->db), code);
 	ix->broken = true;
-	if (!ix->memory && corrupt_code(code))
-		set_aside();
+	if (ix->memory == NULL && corrupt_code(code))
+		index_files_set_aside();
 	return -1;
 }
 
@@ -191,6 +176,234 @@ index_changes(struct index *ix)
 	return sqlite3_changes(ix->db);
 }
 
+/* ---- connections ---- */
+
+/* NULL: it cannot be opened. */
+static sqlite3 *
+connect_to(const char *name)
+{
+	sqlite3 *db;
+
+	if (sqlite3_open_v2(name, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW,
+	    NULL) != SQLITE_OK) {
+		log_error("%s: %s", name, sqlite3_errmsg(db));
+		sqlite3_close(db);
+		return NULL;
+	}
+	sqlite3_extended_result_codes(db, 1);
+	sqlite3_busy_timeout(db, 10 * 1000);
+	return db;
+}
+
+static bool
+prepare(sqlite3 *db, sqlite3_stmt **st)
+{
+	size_t i;
+
+	for (i = 0; i < ST__MAX; i++)
+		if (sqlite3_prepare_v3(db, statements[i], -1, SQLITE_PREPARE_PERSISTENT, &st[i], NULL) != SQLITE_OK)
+			return false;
+	return true;
+}
+
+static void
+disconnect(sqlite3 *db, sqlite3_stmt **st)
+{
+	size_t i;
+
+	for (i = 0; i < ST__MAX; i++) {
+		sqlite3_finalize(st[i]);
+		st[i] = NULL;
+	}
+	sqlite3_close(db);
+}
+
+/* The log keeps what is in it, and its length: for a connection whose files go, and for one that found the disk full. */
+static void
+leave_log(sqlite3 *db)
+{
+	sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+}
+
+static int64_t
+pragma_number(sqlite3 *db, const char *text)
+{
+	sqlite3_stmt *st;
+	int64_t v = -1;
+
+	if (sqlite3_prepare_v2(db, text, -1, &st, NULL) == SQLITE_OK && sqlite3_step(st) == SQLITE_ROW)
+		v = sqlite3_column_int64(st, 0);
+	sqlite3_finalize(st);
+	return v;
+}
+
+/* After each commit: how long the log is now. */
+static int
+committed(void *arg, sqlite3 *db, const char *name, int pages)
+{
+	struct index *ix = arg;
+
+	(void)db;
+	(void)name;
+	ix->log.pages = (unsigned)pages;
+	return SQLITE_OK;
+}
+
+/* What is in the log goes to index.db; the next transaction begins it anew. -> SQLite's code */
+static int
+empty_log(struct index *ix)
+{
+	int pages, done, rc = sqlite3_wal_checkpoint_v2(ix->db, "main", SQLITE_CHECKPOINT_PASSIVE, &pages, &done);
+
+	if (rc == SQLITE_OK && done == pages)
+		ix->log.pages = 0;
+	return rc & 0xff;
+}
+
+/* true: there is room to begin with. */
+static bool
+begin_log(struct index *ix)
+{
+	int chunk = CHUNK_BYTES;
+	bool room = index_log_begin(&ix->log);
+
+	sqlite3_wal_hook(ix->db, committed, ix);
+	if (ix->log.most >= CHUNK_FROM)
+		sqlite3_file_control(ix->db, "main", SQLITE_FCNTL_CHUNK_SIZE, &chunk);
+	return room;
+}
+
+/* ---- into memory, and back to the disk ---- */
+
+/* All of it, as the last commit left it. */
+static bool
+copy(sqlite3 *to, sqlite3 *from)
+{
+	sqlite3_backup *b = sqlite3_backup_init(to, "main", from, "main");
+
+	if (b == NULL)
+		return false;
+	sqlite3_backup_step(b, -1);
+	return sqlite3_backup_finish(b) == SQLITE_OK;
+}
+
+/* A database with the same content stands in for the one in use. false: it cannot, and is closed. */
+static bool
+stand_in(struct index *ix, sqlite3 *db)
+{
+	sqlite3_stmt *st[ST__MAX] = { NULL };
+
+	if (sqlite3_exec(db, index_pragmas, NULL, NULL, NULL) != SQLITE_OK || !prepare(db, st)) {
+		log_error("index: %s", sqlite3_errmsg(db));
+		disconnect(db, st);
+		return false;
+	}
+	leave_log(ix->db);
+	disconnect(ix->db, ix->st);
+	ix->db = db;
+	memcpy(ix->st, st, sizeof st);
+	return true;
+}
+
+/*
+ * On a full disk rows must go, attempts must be noted: nothing of that may wait for room. No transaction is open, so what was committed
+ * is all there is. index.db goes: once it is out of date it must never be met again (STATES.md, M0).
+ */
+static void
+go_to_memory(struct index *ix, const char *why)
+{
+	sqlite3 *db = connect_to(":memory:");
+
+	if (db == NULL || !copy(db, ix->db)) {
+		sqlite3_close(db);
+		fail(ix, "copy");
+		return;
+	}
+	if (!stand_in(ix, db)) {
+		ix->broken = true;
+		return;
+	}
+	index_files_remove();
+	ix->memory = why;
+	ix->since_room = 0;
+	log_warn("the index is in memory from now on: %s", why);
+}
+
+/* What one transaction may need is made sure of before it begins: in the middle of one it is too late. */
+static void
+keep_room(struct index *ix)
+{
+	int rc = SQLITE_OK;
+
+	if (ix->log.pages >= ix->log.most || !index_log_room(&ix->log))
+		rc = empty_log(ix);
+	if (rc == SQLITE_IOERR)
+		go_to_memory(ix, CANNOT_WRITE);
+	else if (rc == SQLITE_FULL || !index_log_room(&ix->log))
+		go_to_memory(ix, NO_ROOM);
+}
+
+/* A copy of the index in memory becomes index.db, whole and synced, or there is none. */
+static bool
+save(struct index *ix)
+{
+	sqlite3 *db;
+	bool done;
+
+	if (!index_files_room(&ix->log, (uint64_t)pragma_number(ix->db, "PRAGMA page_count") * INDEX_PAGE) ||
+	    (db = connect_to(INDEX_COPY)) == NULL)
+		return false;
+	/* It is not in use yet: a journal would be of no use. */
+	done = sqlite3_exec(db, "PRAGMA journal_mode=OFF; PRAGMA synchronous=FULL", NULL, NULL, NULL) == SQLITE_OK &&
+	    copy(db, ix->db);
+	if (!done)
+		log_warn("the index cannot go back to the disk yet: %s", sqlite3_errmsg(db));
+	sqlite3_close(db);
+	if (done)
+		return index_files_replace();
+	unlink(INDEX_COPY);
+	return false;
+}
+
+static void
+go_home(struct index *ix)
+{
+	sqlite3 *db;
+
+	index_turn(ix, true);
+	if (ix->broken || !save(ix))
+		return;
+	if ((db = connect_to(INDEX_DB)) == NULL || !stand_in(ix, db)) {
+		index_files_remove();
+		return;
+	}
+	ix->memory = NULL;
+	begin_log(ix);
+	log_info("the index is on the disk again");
+}
+
+void
+index_home(struct index *ix, bool room)
+{
+	if (ix->memory == NULL || ix->broken)
+		return;
+	if (!room)
+		ix->since_room = 0;
+	else if (ix->since_room == 0) {
+		ix->since_room = ev_now_ms();
+		ev_timer_set(&ix->home, HOME_MS);
+	} else if (ev_now_ms() - ix->since_room >= HOME_MS && !ix->held) {
+		ix->since_room = 0;	/* if it fails, not at once again */
+		go_home(ix);
+	}
+}
+
+const char *
+index_memory(const struct index *ix)
+{
+	return ix->memory;
+}
+
 /* ---- the transaction ---- */
 
 int
@@ -230,10 +443,11 @@ commit(struct index *ix)
 
 	ev_timer_clear(&ix->timer);
 	store_segments(ix);
-	index_run(ix, ST_TOTALS_PUT, "iiiii", (int64_t)t->messages, (int64_t)t->recipients, (int64_t)t->deferred, (int64_t)t->held,
-	    (int64_t)t->bytes);
+	index_run(ix, ST_TOTALS_PUT, "iiii", (int64_t)t->messages, (int64_t)t->recipients, (int64_t)t->held, (int64_t)t->bytes);
 	index_run(ix, ST_COMMIT, "");
 	ix->begun = false;
+	if (ix->memory == NULL && !ix->broken)
+		keep_room(ix);
 }
 
 void
@@ -270,18 +484,6 @@ index_broken(const struct index *ix)
 
 /* ---- opening ---- */
 
-static int64_t
-pragma_number(sqlite3 *db, const char *text)
-{
-	sqlite3_stmt *st;
-	int64_t v = -1;
-
-	if (sqlite3_prepare_v2(db, text, -1, &st, NULL) == SQLITE_OK && sqlite3_step(st) == SQLITE_ROW)
-		v = sqlite3_column_int64(st, 0);
-	sqlite3_finalize(st);
-	return v;
-}
-
 static bool
 check_ok(sqlite3 *db, const char *check)
 {
@@ -296,29 +498,27 @@ check_ok(sqlite3 *db, const char *check)
 static bool
 large(sqlite3 *db)
 {
-	return pragma_number(db, "PRAGMA page_count") * PAGE > CHECK_BYTES;
+	return pragma_number(db, "PRAGMA page_count") * INDEX_PAGE > CHECK_BYTES;
 }
 
-static bool
-ours(sqlite3 *db)
-{
-	if (pragma_number(db, "PRAGMA user_version") == 0 && pragma_number(db, "SELECT count(*) FROM sqlite_master") == 0)
-		return sqlite3_exec(db, index_schema, NULL, NULL, NULL) == SQLITE_OK;
-	if (pragma_number(db, "PRAGMA application_id") != INDEX_APPLICATION ||
-	    pragma_number(db, "PRAGMA user_version") != INDEX_VERSION)
-		return false;
-	return large(db) || check_ok(db, "PRAGMA integrity_check(1)");
-}
+enum found { FOUND_GOOD, FOUND_OLD /* or too new */, FOUND_DAMAGED, FOUND_UNUSABLE };
 
-static bool
-prepare(struct index *ix)
+/* The file as such; an empty one gets its tables. */
+static enum found
+look(sqlite3 *db)
 {
-	size_t i;
+	int64_t version = pragma_number(db, "PRAGMA user_version");
+	bool good;
 
-	for (i = 0; i < ST__MAX; i++)
-		if (sqlite3_prepare_v3(ix->db, statements[i], -1, SQLITE_PREPARE_PERSISTENT, &ix->st[i], NULL) != SQLITE_OK)
-			return false;
-	return true;
+	if (version == 0 && pragma_number(db, "SELECT count(*) FROM sqlite_master") == 0)
+		good = sqlite3_exec(db, index_schema, NULL, NULL, NULL) == SQLITE_OK;
+	else if (pragma_number(db, "PRAGMA application_id") != INDEX_APPLICATION)
+		good = false;
+	else if (version > 0 && version != INDEX_VERSION)
+		return FOUND_OLD;
+	else
+		good = large(db) || check_ok(db, "PRAGMA integrity_check(1)");
+	return good ? FOUND_GOOD : FOUND_DAMAGED;
 }
 
 static int64_t
@@ -354,36 +554,11 @@ load(struct index *ix)
 		return false;
 	t->messages = (uint64_t)sqlite3_column_int64(st, 0);
 	t->recipients = (uint64_t)sqlite3_column_int64(st, 1);
-	t->deferred = (uint64_t)sqlite3_column_int64(st, 2);
-	t->held = (uint64_t)sqlite3_column_int64(st, 3);
-	t->bytes = (uint64_t)sqlite3_column_int64(st, 4);
+	t->held = (uint64_t)sqlite3_column_int64(st, 2);
+	t->bytes = (uint64_t)sqlite3_column_int64(st, 3);
 	sqlite3_reset(st);
 	return !ix->broken && (large(ix->db) || (number(ix, ST_COUNT_MSG) == (int64_t)t->messages &&
 	    number(ix, ST_COUNT_RCPT) == (int64_t)t->recipients));
-}
-
-/*
- * The write-ahead log is bounded, and an eighth of it gets its blocks now, so that rows can go on a disk that others have
- * filled. A file system that cannot do that is no trouble.
- */
-static void
-bound_wal(struct index *ix)
-{
-	int fd, mb = 1024 * 1024, pages = WAL_PAGES;
-	struct statvfs v;
-
-	if (statvfs(".", &v) == 0 && (uint64_t)v.f_blocks * v.f_frsize / WAL_PART / PAGE < WAL_PAGES)
-		pages = (int)((uint64_t)v.f_blocks * v.f_frsize / WAL_PART / PAGE);
-	if (pages < WAL_PAGES_MIN)
-		pages = WAL_PAGES_MIN;
-	sqlite3_wal_autocheckpoint(ix->db, pages);
-	if (pages == WAL_PAGES)
-		sqlite3_file_control(ix->db, "main", SQLITE_FCNTL_CHUNK_SIZE, &mb);
-	if ((fd = open("index.db-wal", O_WRONLY | O_CLOEXEC | O_NOFOLLOW)) == -1)
-		return;
-	if (fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)pages * PAGE / 8) == -1)
-		log_debug("index.db-wal cannot be made ahead: %m");
-	close(fd);
 }
 
 /* A second queue has been kept off by the lock already; whoever else has it open must go. */
@@ -402,71 +577,107 @@ in_use(const struct index *ix)
 static void
 close_db(struct index *ix)
 {
-	size_t i;
-
-	for (i = 0; i < ST__MAX; i++) {
-		sqlite3_finalize(ix->st[i]);
-		ix->st[i] = NULL;
-	}
-	sqlite3_close(ix->db);
+	if (ix->broken)
+		leave_log(ix->db);
+	disconnect(ix->db, ix->st);
 	ix->db = NULL;
 	iseg_free(&ix->segs);
 	ix->totals = (struct index_count){ 0 };
 	ix->broken = false;
 }
 
-/* true: it is open and good. *damaged: there is one, and it is not. */
 static bool
-open_db(struct index *ix, const char *name, bool *damaged)
+unusable_code(int code)
 {
-	bool good;
+	return (code & 0xff) == SQLITE_FULL || (code & 0xff) == SQLITE_CANTOPEN || (code & 0xff) == SQLITE_READONLY;
+}
 
-	*damaged = false;
-	if (sqlite3_open_v2(name, &ix->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX |
-	    SQLITE_OPEN_NOFOLLOW, NULL) != SQLITE_OK) {
-		close_db(ix);
-		return false;
-	}
-	sqlite3_extended_result_codes(ix->db, 1);
-	sqlite3_busy_timeout(ix->db, 10 * 1000);
-	good = sqlite3_exec(ix->db, index_pragmas, NULL, NULL, NULL) == SQLITE_OK && ours(ix->db) && prepare(ix) && load(ix);
-	if (good)
-		return true;
+/* It is open only if it is good. */
+static enum found
+open_db(struct index *ix, const char *name)
+{
+	enum found found = FOUND_DAMAGED;
+
+	if ((ix->db = connect_to(name)) == NULL)
+		return FOUND_UNUSABLE;
+	if (sqlite3_exec(ix->db, index_pragmas, NULL, NULL, NULL) == SQLITE_OK)
+		found = look(ix->db);
+	if (found == FOUND_GOOD && !(prepare(ix->db, ix->st) && load(ix)))
+		found = FOUND_DAMAGED;
+	if (found == FOUND_GOOD)
+		return found;
 	in_use(ix);
-	log_error("%s: %s", name, sqlite3_errmsg(ix->db));
-	*damaged = (sqlite3_errcode(ix->db) & 0xff) != SQLITE_FULL && (sqlite3_errcode(ix->db) & 0xff) != SQLITE_CANTOPEN &&
-	    (sqlite3_errcode(ix->db) & 0xff) != SQLITE_READONLY;
+	if (found == FOUND_DAMAGED) {
+		log_error("%s: %s", name, sqlite3_errmsg(ix->db));
+		if (unusable_code(sqlite3_errcode(ix->db)))
+			found = FOUND_UNUSABLE;
+	}
 	close_db(ix);
-	return false;
+	return found;
+}
+
+/* Of what is there and is not good a new one is made, once. */
+static enum found
+open_or_make(struct index *ix)
+{
+	enum found found = open_db(ix, INDEX_DB);
+
+	if (found == FOUND_GOOD || found == FOUND_UNUSABLE)
+		return found;
+	index_files_set_aside();
+	if (found == FOUND_OLD)
+		log_info("index.db is of another version of Postern: it is in quarantine/ now, and is made again from the segments");
+	else
+		log_error("index.db was damaged: it is made again from the segments");
+	return open_db(ix, INDEX_DB);
+}
+
+/* A write, before anything depends on it; with room for a run that is no better than the last one. */
+static void
+try_disk(struct index *ix)
+{
+	bool room = begin_log(ix);
+
+	if (index_begin(ix) == 0)
+		commit(ix);
+	if (ix->broken) {
+		sqlite3_exec(ix->db, "ROLLBACK", NULL, NULL, NULL);
+		ix->broken = ix->begun = false;
+		go_to_memory(ix, CANNOT_WRITE);
+	} else if (!room && ix->memory == NULL)
+		go_to_memory(ix, NO_ROOM);
+}
+
+static void
+open_memory(struct index *ix)
+{
+	if (ix->db != NULL)
+		close_db(ix);
+	index_files_remove();
+	index_log_begin(&ix->log);
+	ix->memory = CANNOT_OPEN;
+	log_warn("the index of this run is in memory, and made from the segments: %s", ix->memory);
+	if (open_db(ix, ":memory:") != FOUND_GOOD)
+		fatalx("no index can be opened");
 }
 
 struct index *
 index_open(void)
 {
 	struct index *ix = xcalloc(1, sizeof *ix);
-	bool damaged;
 
 	spool_lock();
 	iseg_init(&ix->segs);
 	ev_timer_init(&ix->timer, turn_soon, NULL);
-	if (access("index.db", F_OK) == -1) {
-		/* A write-ahead log of one that is gone is no part of a new one. */
-		unlink("index.db-wal");
-		unlink("index.db-journal");
-	}
-	if (!open_db(ix, "index.db", &damaged) && damaged) {
-		set_aside();
-		log_error("index.db was damaged: it is made again from the segments");
-		open_db(ix, "index.db", &damaged);
-	}
-	if (ix->db != NULL) {
-		bound_wal(ix);
-		return ix;
-	}
-	log_error("index.db cannot be used: the index of this run is in memory");
-	ix->memory = true;
-	if (!open_db(ix, ":memory:", &damaged))
-		fatalx("no index can be opened");
+	ev_timer_init(&ix->home, turn_soon, NULL);
+	unlink(INDEX_COPY);
+	/* A write-ahead log of one that is gone is no part of a new one. */
+	if (access(INDEX_DB, F_OK) == -1)
+		index_files_remove();
+	if (open_or_make(ix) == FOUND_GOOD)
+		try_disk(ix);
+	if (ix->db == NULL || ix->broken)
+		open_memory(ix);
 	return ix;
 }
 
@@ -474,7 +685,10 @@ void
 index_close(struct index *ix)
 {
 	index_turn(ix, true);
+	if (ix->memory != NULL && !ix->broken)
+		save(ix);
 	ev_timer_clear(&ix->timer);
+	ev_timer_clear(&ix->home);
 	close_db(ix);
 	free(ix);
 }

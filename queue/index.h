@@ -3,7 +3,7 @@
  *
  * A cache for scheduling, search and listing: everything here can be made again from the segments. Rows are gathered in one
  * transaction that index_turn commits (when a sync ended or after 10 ms). An error here never loses mail: the call
- * returns -1, the caller keeps the message in memory or answers 451, and index_broken tells that a rebuild is due.
+ * returns -1, the caller keeps the message in memory or answers 451, and index_broken tells that the queue must start again.
  */
 #ifndef INDEX_H
 #define INDEX_H
@@ -14,10 +14,16 @@
 
 struct index;
 
-/* Opens or makes index.db (relative); a corrupt or foreign one is moved to quarantine/ and made anew (all segments are then scanned from 0). */
+/*
+ * Opens or makes index.db (relative); a corrupt or foreign one is moved to quarantine/ and made anew (all segments are then scanned from 0).
+ * Without room for its log, or when it cannot be used, the index is in memory.
+ */
 struct index *index_open(void);
 void	 index_close(struct index *);
 bool	 index_broken(const struct index *);
+const char *index_memory(const struct index *);	/* why it is in memory; NULL: it is on the disk */
+/* Each turn: back to the disk, when that has had room for half a minute. */
+void	 index_home(struct index *, bool room);
 void	 index_turn(struct index *, bool force);	/* commits what is gathered if due */
 void	 index_soon(struct index *);			/* ... in this turn: somebody is about to be told that it is done */
 
@@ -79,7 +85,7 @@ struct index_due { int64_t due; uint64_t id; struct loc loc; };
 size_t	 index_due(struct index *, int64_t by, struct index_due after, struct index_due *out, size_t max);
 
 /* control */
-struct index_count { uint64_t messages, recipients, deferred, held, bytes; };
+struct index_count { uint64_t messages, recipients, held, bytes; };
 void	 index_counts(struct index *, struct index_count *);
 /* Ids behind that one, in order -> how many; the last one (0: none). */
 size_t	 index_ids(struct index *, uint64_t after, uint64_t *out, size_t max);

@@ -1,14 +1,15 @@
 /*
  * index_priv: what the index's own files share; nobody else includes it.
  *
- * index.c has SQLite (its types are names without content elsewhere): opening, statements, the transaction. index_rows.c
- * writes, index_read.c reads, index_seg.c keeps the segments' offsets and counts in memory.
+ * index.c has SQLite (its types are names without content elsewhere): opening, statements, the transaction, the way into memory and
+ * back. index_rows.c writes, index_read.c reads, index_seg.c keeps the segments' offsets and counts in memory, index_files.c has the files.
  */
 #ifndef INDEX_PRIV_H
 #define INDEX_PRIV_H
 
 #include "ev.h"
 #include "index.h"
+#include "index_files.h"
 #include "index_seg.h"
 #include "index_sql.h"
 
@@ -21,7 +22,11 @@ struct sqlite3_stmt;
 struct index {
 	struct sqlite3	*db;
 	struct sqlite3_stmt *st[ST__MAX];
-	bool		 broken, memory;
+	bool		 broken;
+	const char	*memory;		/* why it is in memory; NULL: it is on the disk */
+	uint64_t	 since_room;		/* ... and since when there is room for it there; 0: there is none */
+	struct ev_timer	 home;
+	struct index_log log;
 	bool		 begun;			/* a transaction is open */
 	bool		 held;			/* ... and is to stay so */
 	uint64_t	 since;			/* ev_now_ms() of its beginning */

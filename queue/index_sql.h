@@ -13,7 +13,7 @@
 #define INDEX_SQL_H
 
 #define INDEX_APPLICATION	0x506f7374	/* in index.db's header */
-#define INDEX_VERSION		2
+#define INDEX_VERSION		3
 
 /* Before the first table is made, and at each start. */
 static const char index_pragmas[] =
@@ -38,11 +38,10 @@ static const char index_schema[] =
 	"CREATE INDEX rcpt_domain ON rcpt(domain, addr);"
 	"CREATE INDEX rcpt_held ON rcpt(id, n, mark) WHERE mark = 104;"
 	"CREATE TABLE history(seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, results INTEGER NOT NULL, block BLOB NOT NULL);"
-	"CREATE TABLE totals(one INTEGER PRIMARY KEY, messages INTEGER, recipients INTEGER, deferred INTEGER, held INTEGER,"
-	" bytes INTEGER);"
-	"INSERT INTO totals VALUES(1, 0, 0, 0, 0, 0);"
+	"CREATE TABLE totals(one INTEGER PRIMARY KEY, messages INTEGER, recipients INTEGER, held INTEGER, bytes INTEGER);"
+	"INSERT INTO totals VALUES(1, 0, 0, 0, 0);"
 	"PRAGMA application_id=1349481332;"
-	"PRAGMA user_version=2;"
+	"PRAGMA user_version=3;"
 	"COMMIT;";
 
 #define MSG_COLUMNS	"id, seg, off, arrival, sender, tag, message_id, size, uid"
@@ -98,8 +97,8 @@ static const char index_schema[] =
 	S(SEG_PUT,	"INSERT OR REPLACE INTO segment VALUES(?, ?, ?, ?)") \
 	S(SEG_DEL,	"DELETE FROM segment WHERE seg = ?") \
 	S(SEG_MSGS,	"SELECT id FROM msg WHERE seg = ?") \
-	S(TOTALS_GET,	"SELECT messages, recipients, deferred, held, bytes FROM totals") \
-	S(TOTALS_PUT,	"UPDATE totals SET messages = ?, recipients = ?, deferred = ?, held = ?, bytes = ?") \
+	S(TOTALS_GET,	"SELECT messages, recipients, held, bytes FROM totals") \
+	S(TOTALS_PUT,	"UPDATE totals SET messages = ?, recipients = ?, held = ?, bytes = ?") \
 	S(COUNT_MSG,	"SELECT count(*) FROM msg") \
 	S(COUNT_RCPT,	"SELECT count(*) FROM rcpt") \
 	S(MSG_PUT,	"INSERT INTO msg VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(id) DO NOTHING") \
@@ -110,7 +109,7 @@ static const char index_schema[] =
 	S(MSG_IDS,	"SELECT id FROM msg WHERE id > ? ORDER BY id LIMIT ?") \
 	S(MSG_LAST,	"SELECT id FROM msg ORDER BY id DESC LIMIT 1") \
 	S(RCPT_PUT,	"INSERT OR REPLACE INTO rcpt VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)") \
-	S(RCPT_STATE,	"SELECT mark, attempts FROM rcpt WHERE id = ? AND n = ?") \
+	S(RCPT_STATE,	"SELECT mark FROM rcpt WHERE id = ? AND n = ?") \
 	S(RCPT_SET,	"UPDATE rcpt SET mark = ?3, due = ?4, attempts = ?5, code = ?6, relay = ?7, reply = ?8, notified = ?9," \
 			" action = ?10 WHERE id = ?1 AND n = ?2") \
 	S(RCPT_DEL,	"DELETE FROM rcpt WHERE id = ? AND n = ?") \
@@ -120,8 +119,8 @@ static const char index_schema[] =
 			" AND n >= ? ORDER BY n LIMIT ?") \
 	S(RCPT_GET,	"SELECT n, addr, domain, action, mark, due, attempts, code, relay, reply, notified FROM rcpt WHERE id = ?" \
 			" AND n = ?") \
-	S(RCPTS_SUM,	"SELECT count(*), total(mark = 112 AND attempts > 0), total(mark = 104) FROM rcpt WHERE id = ?") \
-	S(RCPTS_SUM_TO,	"SELECT count(*), total(mark = 112 AND attempts > 0), total(mark = 104) FROM rcpt WHERE id = ? AND n < ?") \
+	S(RCPTS_SUM,	"SELECT count(*), total(mark = 104) FROM rcpt WHERE id = ?") \
+	S(RCPTS_SUM_TO,	"SELECT count(*), total(mark = 104) FROM rcpt WHERE id = ? AND n < ?") \
 	S(RCPTS_DEL_TO,	"DELETE FROM rcpt WHERE id = ? AND n < ?") \
 	S(RCPTS_DEL,	"DELETE FROM rcpt WHERE id = ?") \
 	S(DUE,		"SELECT r.due, r.id, m.seg, m.off FROM (SELECT DISTINCT due, id FROM rcpt WHERE mark = 112 AND due <= ?1" \

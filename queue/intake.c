@@ -370,8 +370,7 @@ intake_listener(struct edge *e, unsigned instance)
 	}
 	in.listener[instance]->edge = e;
 	in.listener[instance]->serial = ++in.serial;
-	if (in.low)
-		tell_space(e);
+	tell_space(e);		/* it goes by what the last queue said */
 }
 
 void
@@ -412,4 +411,5 @@ intake_init(struct spool *sp, struct index *ix)
 {
 	in.spool = sp;
 	in.index = ix;
+	in.low = spool_low(sp);
 }

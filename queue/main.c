@@ -2,7 +2,7 @@
  * main of postern-queue: stores, schedules, writes bounces, serves the control socket; owns the spool directory.
  *
  * Started by the parent as every program is (child.h), in the spool directory. Ends when the parent's edge closes, or when the
- * index is broken beyond use: the next start makes it again from the segments.
+ * index is broken: the next start makes it whole again, from the segments at worst.
  */
 #include "archive.h"
 #include "bounce.h"
@@ -29,11 +29,8 @@ MSG_RECEIVER(LISTENER_TO_QUEUE)
 MSG_RECEIVER(DELIVER_TO_QUEUE)
 MSG_RECEIVER(LOOKUP_TO_QUEUE)
 
-#define REPAIR_MS	(10 * 1000)	/* a broken index ends a run that is at least this old */
-
 static struct spool *spool;
 static struct index *index_;
-static uint64_t opened;
 
 /* After the log is there and before any peer speaks. */
 static void
@@ -50,7 +47,6 @@ open_all(void)
 	archive_init(spool);
 	intake_init(spool, index_);
 	control_init(spool, index_);
-	opened = ev_now_ms();
 }
 
 static void
@@ -110,14 +106,13 @@ moved(void *arg, uint64_t id, struct loc from, struct loc to)
 	index_move(index_, id, to);
 }
 
-/* The index cannot be used: mail is answered 451 until a new run has made it again. */
+/* A broken index is no use to anybody: the parent starts the queue again at once, or later if that is no help. */
 static void
 check_index(void)
 {
-	if (!index_broken(index_) || ev_now_ms() - opened < REPAIR_MS)
-		return;
-	log_error("the index is broken: the queue starts again to make it anew");
-	child_quit();
+	index_home(index_, !spool_low(spool));
+	if (index_broken(index_))
+		child_quit();
 }
 
 int

@@ -85,6 +85,27 @@ put_row(struct recovery *r, struct loc loc, const struct p_env *e, const uint8_t
 	free(row.rcpts);
 }
 
+/* Its row may be older than its marks: an end in the midst of a transaction takes back what rows say, but no mark. */
+static void
+fit_row(struct index *ix, uint64_t id, const uint8_t *marks, uint32_t n)
+{
+	struct index_msg *row = index_get(ix, id);
+	struct index_rcpt *rcpt;
+	uint32_t i;
+
+	for (i = 0; row != NULL && i < row->nrcpt; i++) {
+		rcpt = &row->rcpts[i];
+		if (rcpt->n >= n || mark_final(marks[rcpt->n])) {
+			index_rcpt_final(ix, id, rcpt->n);
+		} else if (rcpt->mark != marks[rcpt->n]) {
+			rcpt->mark = marks[rcpt->n] == MARK_HELD ? MARK_HELD : MARK_PENDING;
+			rcpt->due = 0;
+			index_rcpt(ix, id, rcpt);
+		}
+	}
+	index_msg_free(row);
+}
+
 static void
 record(void *arg, const struct spool_record *rec)
 {
@@ -105,7 +126,8 @@ record(void *arg, const struct spool_record *rec)
 		copies_note(r->copies, e->id, rec->loc, true);
 		if (rec->loc.seg > at.seg)
 			index_move(r->index, e->id, rec->loc);
-	}
+	} else
+		fit_row(r->index, e->id, rec->marks, e->rcpts_n);
 }
 
 /* ---- the same message twice ---- */
@@ -123,7 +145,6 @@ settled(void *arg, uint64_t id, struct loc loc, const struct spool_env *se)
 {
 	struct recovery *r = arg;
 	struct loc at;
-	uint32_t i;
 
 	if (se == NULL) {
 		index_delete(r->index, id);
@@ -132,9 +153,7 @@ settled(void *arg, uint64_t id, struct loc loc, const struct spool_env *se)
 	} else {
 		if (at.seg != loc.seg || at.off != loc.off)
 			index_move(r->index, id, loc);
-		for (i = 0; i < se->env.rcpts_n; i++)
-			if (mark_final(se->marks[i]))
-				index_rcpt_final(r->index, id, i);
+		fit_row(r->index, id, se->marks, se->env.rcpts_n);
 	}
 }
 

@@ -111,18 +111,18 @@ add_active(struct message *m, void *arg)
 	*active += message_live(m) - m->count[R_HELD] - m->count[R_IDLE];
 }
 
-struct index_count
+struct totals
 view_totals(struct index *ix)
 {
-	struct index_count n = { 0 };
+	struct index_count n;
 	uint64_t active = 0;
 
 	rows_flush();
 	index_counts(ix, &n);
 	rows_missing(&n);
 	ready_each(add_active, &active);
-	n.deferred = n.recipients > n.held + active ? n.recipients - n.held - active : 0;
-	return n;
+	return (struct totals){ .messages = n.messages, .recipients = n.recipients, .held = n.held, .bytes = n.bytes,
+	    .deferred = n.recipients > n.held + active ? n.recipients - n.held - active : 0 };
 }
 
 const char *

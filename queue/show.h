@@ -21,7 +21,8 @@ bool	 view_some(struct view *, struct index *, uint64_t id, const uint32_t *n, s
 void	 view_free(struct view *);
 const char *view_rcpt_state(const struct view *, uint32_t i);	/* active, deferred, held */
 /* Of the whole queue; deferred as view_rcpt_state says it. */
-struct index_count view_totals(struct index *);
+struct totals { uint64_t messages, recipients, deferred, held, bytes; };
+struct totals view_totals(struct index *);
 
 struct view_sum {			/* what is said of a message as a whole */
 	uint32_t	 n, attempts;		/* recipients; the most attempts */

@@ -1,7 +1,7 @@
 /*
  * space: how much of the file system is left, and the spool's numbers.
  *
- * Called by intake (spool_low, at every MAIL: looks at most once a second) and control. A file system that cannot be asked
+ * Called by intake and main (spool_low, each turn: looks at most once a second) and control. A file system that cannot be asked
  * counts as having room: the commit finds out.
  */
 #include <sys/statvfs.h>

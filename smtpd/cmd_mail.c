@@ -24,10 +24,10 @@ not_now(const struct session *s, const struct tx *tx)
 
 	if (tx->size > conf->limit[LIM_MESSAGE_SIZE])
 		return (struct complaint){ 552, "5.3.4", "the message is larger than this server takes" };
+	if (tx_space_low())	/* also while the queue starts again */
+		return (struct complaint){ 452, "4.3.1", "the mail queue is short of space, try again later" };
 	if (!tx_queue_there())
 		return (struct complaint){ 451, "4.3.0", "the mail queue is not available, try again later" };
-	if (tx_space_low())
-		return (struct complaint){ 452, "4.3.1", "the mail queue is short of space, try again later" };
 	if (!s->exempt && counts_mail(s->key) > conf->limit[LIM_RATE_CLIENT])
 		return (struct complaint){ 450, "4.7.1", "too many messages from your host, try again later" };
 	return (struct complaint){ 0, NULL, NULL };

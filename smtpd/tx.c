@@ -480,7 +480,6 @@ tx_queue(struct edge *e)
 	txs.queue = e;
 	txs.asked = false;
 	txs.ids_left = 0;
-	txs.low = false;
 	if (e == NULL) {
 		session_each(queue_lost);
 		session_data_resume();

@@ -34,13 +34,21 @@ struct kit_msg {
 
 static char kit_dir[] = "/tmp/postern-spool-XXXXXX";
 
+/* With V=1 in the environment all of it is shown. */
+KIT void
+kit_log(void)
+{
+	bool show = getenv("V") != NULL;
+
+	log_level(show ? LOG_LV_DEBUG : LOG_LV_ERROR);
+	log_target(open(show ? "/dev/stderr" : "/dev/null", O_WRONLY | O_CLOEXEC), LOG_TO_FILE, LOG_TEXT);
+}
+
 KIT void
 kit_begin(void)
 {
 	log_init("test");
-	log_level(getenv("V") != NULL ? LOG_LV_DEBUG : LOG_LV_ERROR);
-	if (getenv("V") == NULL)
-		log_target(open("/dev/null", O_WRONLY | O_CLOEXEC), LOG_TO_FILE, LOG_TEXT);
+	kit_log();
 	ev_init();
 	if (mkdtemp(kit_dir) == NULL || chdir(kit_dir) == -1)
 		fatal("no folder for the test");

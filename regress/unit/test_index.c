@@ -1,10 +1,17 @@
 /* test_index: rows, counts, due order, what survives which end, damage.
-   links: queue/index.c queue/index_rows.c queue/index_read.c queue/index_seg.c queue/lock.c */
+   links: queue/index.c queue/index_rows.c queue/index_read.c queue/index_seg.c queue/index_files.c queue/lock.c */
+#include <sys/resource.h>
+#include <sys/statvfs.h>
+#include <signal.h>
 #include "index.h"
+#include "index_priv.h"
 #include "test.h"
 #include "spoolkit.h"
 
 #define BIG	30000
+#define FULL	(9 * 1000 * 1000)	/* no file may be longer: a disk that is full */
+#define LONG	3000			/* bytes of a reply; so MANY fill it */
+#define MANY	4000
 
 static const uint8_t rnd1[16] = "segment one....", rnd2[16] = "segment two....";
 
@@ -25,14 +32,13 @@ put(struct index *ix, uint64_t id, uint32_t seg, uint32_t nrcpt, int64_t due)
 }
 
 static void
-counts(struct index *ix, uint64_t messages, uint64_t recipients, uint64_t deferred, uint64_t held)
+counts(struct index *ix, uint64_t messages, uint64_t recipients, uint64_t held)
 {
 	struct index_count c;
 
 	index_counts(ix, &c);
 	TEST_INT(c.messages, messages);
 	TEST_INT(c.recipients, recipients);
-	TEST_INT(c.deferred, deferred);
 	TEST_INT(c.held, held);
 	TEST_INT(c.bytes, messages * 100);
 }
@@ -52,11 +58,11 @@ parts(struct index *ix)
 		TEST_INT(index_put_rcpts(ix, 77, &r, 1), 0);
 	index_hold(ix, false);
 	index_turn(ix, true);
-	counts(ix, 1, 3, 0, 0);
+	counts(ix, 1, 3, 0);
 	TEST_INT(index_delete_rcpts(ix, 77, 2), 0);
-	counts(ix, 1, 1, 0, 0);
+	counts(ix, 1, 1, 0);
 	TEST_INT(index_delete(ix, 77), 0);
-	counts(ix, 0, 0, 0, 0);
+	counts(ix, 0, 0, 0);
 }
 
 static void
@@ -70,16 +76,16 @@ rows(struct index *ix)
 	put(ix, 1, 1, 3, 100);
 	put(ix, 2, 1, 1, 50);
 	put(ix, 3, 2, 2, 0);
-	counts(ix, 3, 6, 0, 0);
+	counts(ix, 3, 6, 0);
 	put(ix, 1, 1, 2, 100);		/* replaces */
-	counts(ix, 3, 5, 0, 0);
+	counts(ix, 3, 5, 0);
 	TEST_INT(index_rcpt(ix, 1, &r), 0);
-	counts(ix, 3, 5, 1, 0);
+	counts(ix, 3, 5, 0);
 	TEST_INT(index_rcpt(ix, 9, &r), 1);
 	r.n = 0;
 	r.mark = MARK_HELD;
 	TEST_INT(index_rcpt(ix, 1, &r), 0);
-	counts(ix, 3, 5, 1, 1);
+	counts(ix, 3, 5, 1);
 	m = index_get(ix, 1);
 	if (!TEST(m != NULL))
 		return;
@@ -156,14 +162,14 @@ static void
 final(struct index *ix)
 {
 	TEST_INT(index_rcpt_final(ix, 3, 0), 0);
-	counts(ix, 3, 4, 1, 1);
+	counts(ix, 3, 4, 1);
 	TEST_INT(index_rcpt_final(ix, 3, 0), 0);
 	TEST_INT(index_rcpt_final(ix, 3, 1), 0);
-	counts(ix, 2, 3, 1, 1);
+	counts(ix, 2, 3, 1);
 	TEST(index_get(ix, 3) == NULL);
 	TEST_INT(index_delete(ix, 2), 0);
 	TEST_INT(index_delete(ix, 2), 0);
-	counts(ix, 1, 2, 1, 1);
+	counts(ix, 1, 2, 1);
 }
 
 /* Closed in order, opened again; then segments that are not what the rows mean. */
@@ -174,13 +180,13 @@ again(struct index *ix)
 
 	index_close(ix);
 	ix = index_open();
-	counts(ix, 1, 2, 1, 1);
+	counts(ix, 1, 2, 1);
 	TEST_INT(index_scanned(ix, 1, rnd1), 5000);
 	TEST_INT(index_prune(ix, have, 2), 0);
-	counts(ix, 0, 0, 0, 0);
+	counts(ix, 0, 0, 0);
 	put(ix, 8, 2, 2, 10);
 	TEST_INT(index_scanned(ix, 2, rnd1), 0);
-	counts(ix, 0, 0, 0, 0);
+	counts(ix, 0, 0, 0);
 	put(ix, 9, 2, 1, 10);
 	TEST_INT(index_segment(ix, 2, rnd2, 100), 0);
 	return ix;
@@ -192,7 +198,7 @@ torn(void)
 {
 	struct index *ix = index_open();
 
-	counts(ix, 1, 1, 0, 0);
+	counts(ix, 1, 1, 0);
 	index_close(ix);
 	kit_shell("cp index.db saved");
 	ix = index_open();
@@ -202,7 +208,7 @@ torn(void)
 	index_close(ix);
 	kit_shell("cp snap/* .");
 	ix = index_open();
-	counts(ix, 1, 1, 0, 0);
+	counts(ix, 1, 1, 0);
 	TEST_INT(index_scanned(ix, 2, rnd2), 100);
 	index_close(ix);
 }
@@ -216,12 +222,12 @@ lost_with(const char *how)
 	kit_shell(how);
 	ix = index_open();
 	TEST(!index_broken(ix));
-	counts(ix, 0, 0, 0, 0);
+	counts(ix, 0, 0, 0);
 	TEST_INT(index_scanned(ix, 2, rnd2), 0);
 	put(ix, 1, 1, 1, 0);
 	index_close(ix);
 	ix = index_open();
-	counts(ix, 1, 1, 0, 0);
+	counts(ix, 1, 1, 0);
 	index_close(ix);
 }
 
@@ -236,6 +242,21 @@ damage(void)
 	lost_with("truncate -s 9000 index.db");
 	lost_with("rm index.db; mkfifo x; rm x; python3 -c 'import sqlite3; sqlite3.connect(\"index.db\").execute(\"create table t(x)\")'");
 	TEST(kit_count("quarantine") >= 6);
+}
+
+/* What an earlier version left is no damage: it is put aside, and the log says so calmly. */
+static void
+earlier_version(void)
+{
+	size_t n = kit_count("quarantine");
+
+	log_target(open("said", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), LOG_TO_FILE, LOG_TEXT);
+	log_level(LOG_LV_INFO);
+	lost_with("python3 -c 'import sqlite3; sqlite3.connect(\"index.db\").execute(\"PRAGMA user_version=2\")'");
+	log_flush();
+	kit_log();
+	kit_shell("grep -q 'of another version' said && ! grep -Eq 'damaged|error' said");
+	TEST(kit_count("quarantine") > n);
 }
 
 /* Damage under a running one: an error, no crash; the next start is whole again. */
@@ -269,13 +290,223 @@ running(void)
 	TEST(access("index.db", F_OK) == -1);
 	ix = index_open();
 	TEST(!index_broken(ix));
-	counts(ix, 0, 0, 0, 0);
+	counts(ix, 0, 0, 0);
 	kit_shell("rm index.db");	/* deleted while it runs: goes on */
 	put(ix, 1, 1, 1, 0);
 	index_turn(ix, true);
-	counts(ix, 1, 1, 0, 0);
+	counts(ix, 1, 1, 0);
 	TEST(!index_broken(ix));
 	index_close(ix);
+}
+
+/* ---- a full disk ---- */
+
+static off_t most;			/* bytes of a file; 0: the disk has room */
+
+/* In place of the C library's: a limit of a file's length is none of the blocks behind it. */
+int
+fallocate(int fd, int mode, off_t at, off_t len)
+{
+	(void)fd;
+	(void)mode;
+	errno = ENOSPC;
+	return most > 0 && at + len > most ? -1 : 0;
+}
+
+int
+statvfs(const char *path, struct statvfs *v)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC), rc = fstatvfs(fd, v);
+
+	close(fd);
+	if (most > 0)
+		v->f_bavail = 0;
+	return rc;
+}
+
+static void
+disk_full(off_t at)
+{
+	struct rlimit r;
+
+	getrlimit(RLIMIT_FSIZE, &r);
+	r.rlim_cur = at > 0 ? (rlim_t)at : r.rlim_max;
+	setrlimit(RLIMIT_FSIZE, &r);
+	most = at;
+}
+
+static struct index *
+empty_index(void)
+{
+	struct index *ix;
+
+	kit_shell("rm -rf index.db*");
+	ix = index_open();
+	TEST(index_memory(ix) == NULL);
+	return ix;
+}
+
+/* Rows from..to, each of some 3 KB, a transaction for each if one is small. */
+static void
+long_rows(struct index *ix, uint64_t from, uint64_t to, bool small)
+{
+	char text[LONG] = "";
+	uint64_t i;
+
+	memset(text, 'x', sizeof text - 1);
+	reply = text;
+	for (i = from; i < to && !index_broken(ix); i++) {
+		put(ix, i, 1, 1, (int64_t)i);
+		if (small)
+			index_turn(ix, true);
+	}
+	reply = "";
+}
+
+static void
+tried(struct index *ix, uint64_t id, uint32_t attempts)
+{
+	struct index_msg *m = index_get(ix, id);
+
+	if (TEST(m != NULL))
+		TEST_INT(m->rcpts[0].attempts, attempts);
+	index_msg_free(m);
+}
+
+/* So much is written that the log must be used again and again: there is no room for more of it, and none is needed. */
+static struct index *
+log_is_used_again(void)
+{
+	struct index *ix = empty_index();
+	struct index_rcpt r = { .mark = MARK_PENDING };
+	int i;
+
+	put(ix, 1, 1, 1, 5);
+	index_segment(ix, 1, rnd1, 700);
+	index_turn(ix, true);
+	disk_full(FULL);
+	for (i = 1; i <= 4000; i++) {
+		r.attempts = (uint32_t)i;
+		TEST_INT(index_rcpt(ix, 1, &r), 0);
+		index_turn(ix, true);
+	}
+	TEST(index_memory(ix) == NULL && !index_broken(ix));
+	return ix;
+}
+
+/* index.db itself cannot grow: all moves into memory, and nothing is missing there. What is on the disk goes: it would be out of date. */
+static void
+into_memory(struct index *ix)
+{
+	long_rows(ix, 2, MANY, true);
+	TEST(index_memory(ix) != NULL && !index_broken(ix));
+	TEST(access("index.db", F_OK) == -1 && access("index.db-wal", F_OK) == -1);
+	counts(ix, MANY - 1, MANY - 1, 0);
+	tried(ix, 1, 4000);
+	TEST_INT(index_scanned(ix, 1, rnd1), 0);		/* were this a start, all were compared */
+	TEST_INT(index_delete(ix, 2), 0);
+	index_turn(ix, true);
+}
+
+static void
+back_home(struct index *ix)
+{
+	index_home(ix, true);
+	TEST(index_memory(ix) != NULL);
+	ix->since_room = 1;			/* long ago */
+	index_home(ix, true);
+	TEST(index_memory(ix) != NULL);		/* there is still none, whoever says so */
+	disk_full(0);
+	index_home(ix, false);
+	index_home(ix, true);
+	TEST(index_memory(ix) != NULL);		/* not at once */
+	ix->since_room = 1;
+	index_home(ix, true);
+	TEST(index_memory(ix) == NULL && access("index.db.new", F_OK) == -1);
+	TEST_INT(index_delete(ix, 3), 0);
+	index_close(ix);
+	ix = index_open();
+	TEST(index_memory(ix) == NULL);
+	counts(ix, MANY - 3, MANY - 3, 0);
+	tried(ix, 1, 4000);
+	TEST_INT(index_scanned(ix, 1, rnd1), 700);
+	index_close(ix);
+}
+
+/* One transaction for which there is no room: that run is over; the next is in memory, with what was committed before. */
+static void
+transaction_too_large(void)
+{
+	struct index *ix = empty_index();
+
+	put(ix, 1, 1, 1, 5);
+	index_turn(ix, true);
+	disk_full(FULL);
+	long_rows(ix, 2, MANY, false);
+	index_turn(ix, true);
+	TEST(index_broken(ix));
+	index_close(ix);
+	TEST(access("index.db", F_OK) == 0);
+	ix = index_open();
+	TEST(index_memory(ix) != NULL && !index_broken(ix));
+	counts(ix, 1, 1, 0);
+	tried(ix, 1, 0);
+	/* It ends in order: what was learnt is not lost, if there is room by then. */
+	put(ix, 2, 1, 1, 5);
+	disk_full(0);
+	index_close(ix);
+	ix = index_open();
+	TEST(index_memory(ix) == NULL);
+	counts(ix, 2, 2, 0);
+	index_close(ix);
+}
+
+/* A run with its index in memory ends when there is no room, which is no better than a kill: the next one finds no index, not an old one. */
+static void
+lost_with_memory(void)
+{
+	struct index *ix = log_is_used_again();
+
+	into_memory(ix);
+	index_close(ix);
+	disk_full(0);
+	ix = index_open();
+	TEST(index_memory(ix) == NULL);
+	counts(ix, 0, 0, 0);
+	TEST_INT(index_scanned(ix, 1, rnd1), 0);
+	index_close(ix);
+}
+
+/* It cannot even be made. */
+static void
+nothing_can_be_made(void)
+{
+	struct index *ix;
+
+	kit_shell("rm -rf index.db*");
+	disk_full(1000);
+	ix = index_open();
+	TEST(index_memory(ix) != NULL && !index_broken(ix));
+	put(ix, 1, 1, 1, 5);
+	index_turn(ix, true);
+	counts(ix, 1, 1, 0);
+	index_close(ix);
+	TEST(access("index.db", F_OK) == -1 && access("index.db.new", F_OK) == -1);
+	disk_full(0);
+}
+
+static void
+full(void)
+{
+	struct index *ix;
+
+	signal(SIGXFSZ, SIG_IGN);
+	ix = log_is_used_again();
+	into_memory(ix);
+	back_home(ix);
+	transaction_too_large();
+	lost_with_memory();
+	nothing_can_be_made();
 }
 
 int
@@ -296,7 +527,9 @@ main(void)
 	index_close(ix);
 	torn();
 	damage();
+	earlier_version();
 	running();
+	full();
 	kit_end();
 	return test_end("index");
 }
