@@ -133,7 +133,7 @@ taken_text(struct client *c, const char *addr, const struct match *mt, const cha
 		say(c, "%-12s %s", "account", mt->account);
 	say(c, "%-12s %s", "goes to", to);
 	say(c, "%-12s %s", "delivery", halted(domain));
-	say(c, "%-12s %u jobs at once; tried again after %s to %s, given up after %s", "limits", p.concurrency,
+	say(c, "%-12s %u connections at once; tried again after %s to %s, given up after %s", "limits", p.concurrency,
 	    span((int64_t)p.retry_min).s, span((int64_t)p.retry_max).s, span((int64_t)p.lifetime).s);
 }
 

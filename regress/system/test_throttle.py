@@ -27,6 +27,7 @@ class Watch:
 
     def script(self, c, _):
         mine = [0]
+        self.per_connection.append(mine)
 
         def mail(_):
             self.begun.append(time.monotonic())
@@ -46,7 +47,6 @@ class Watch:
         try:
             c.polite(answers={"MAIL": mail, "RCPT": rcpt, ".": final, **self.answers})
         finally:
-            self.per_connection.append(mine[0])
             self.open -= 1
 
     def __enter__(self):
@@ -134,8 +134,7 @@ def test_messages_per_connection():
     with Watch() as w, Postern(conf(w.port, keys="messages-per-connection 4, concurrency 2")) as p:
         send(p, ["r%d@net1.test" % n for n in range(20)])
         p.wait_empty()
-        until(lambda: sum(w.per_connection) == 20, 20)  # noted by each connection at its end
-        assert max(w.per_connection) <= 4, w.per_connection
+        assert sum(n for n, in w.per_connection) == 20 and max(w.per_connection) <= [4], w.per_connection
 
 
 def test_recipients_per_message():
