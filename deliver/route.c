@@ -1,8 +1,9 @@
 /*
  * route: see route.h. The handler of MX stands here.
  *
- * A route is made per domain, or per action with smarthosts, and asks one question per name. It keeps its answer (a destination)
- * for the time the DNS gave, within bounds; a failure is told to the jobs that waited and not kept: the resolver has its own cache.
+ * A route is made per domain; or per action with smarthosts and policy, so that what many domains send there by the same policy goes one
+ * way. It asks one question per name, and keeps its answer (a destination) for the time the DNS gave, within bounds; a failure is told to
+ * the jobs that waited and not kept: the resolver has its own cache.
  */
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -44,7 +45,7 @@ struct ask {
 struct route {
 	RB_ENTRY(route)	 entry;
 	char		*key;
-	char		*domain;	/* whose policy holds */
+	char		*domain;	/* whose hosts these are; a smarthost's own name */
 	bool		 smarthost;
 	struct ask	*ask;
 	size_t		 nask, open;	/* open: questions without an answer yet */
@@ -57,7 +58,7 @@ struct route {
 	struct job_list	 waiting;
 	bool		 known;		/* set and policy are the answer, and hold until then */
 	uint64_t	 until;
-	struct dest_policy policy;
+	struct dest_policy policy;	/* by smarthost: from the beginning, for jobs of that configuration alone */
 	struct dest	**dest;		/* by source, none in particular first; NULL: not needed yet */
 	size_t		 ndest;
 };
@@ -262,7 +263,8 @@ settle(struct route *r)
 		fail(r, OUT_BOUNCE, 0, "5.4.4", text);
 	}
 	if (found == MX_FINE) {
-		r->policy = conf_policy(child_conf(), r->domain, r->smarthost ? r->domain : r->set.v[0].name);
+		if (!r->smarthost)
+			r->policy = conf_policy(child_conf(), NULL, r->domain, r->set.v[0].name);
 		mx_keep_family(&r->set, r->policy.family);
 		if (r->set.n == 0) {
 			snprintf(text, sizeof text, "the mail hosts of %s have no %s address, and no other may be used", r->domain,
@@ -440,19 +442,38 @@ by_domain(const char *domain)
 	return r;
 }
 
+/* Which of the configuration's blocks it is; 0: none. */
+static size_t
+block(const struct conf *conf, const struct conf_dest *d)
+{
+	return d != NULL ? (size_t)(d - conf->dest) + 1 : 0;
+}
+
+/* What deliver makes of a policy, in words: what is the same goes the same way. */
+static void
+policy_text(const struct conf *conf, const struct dest_policy *p, char *out, size_t size)
+{
+	snprintf(out, size, "%llu/%llu by %zu, %u by %zu, %u %u, pool %d, family %d, rest %llu", (unsigned long long)p->rate,
+	    (unsigned long long)p->burst, block(conf, p->rate_by), p->concurrency, block(conf, p->concurrency_by), p->messages, p->recipients,
+	    p->pool, p->family, (unsigned long long)p->retry_min);
+}
+
 static struct route *
-by_action(const struct conf *conf, unsigned action)
+by_action(const struct conf *conf, unsigned action, const char *domain)
 {
 	const struct conf_action *a = &conf->action[action];
-	char name[64];
+	struct dest_policy policy = conf_policy(conf, a, domain, NULL);
+	char text[200], name[240];
 	struct route key, *r;
 	size_t i;
 
-	snprintf(name, sizeof name, "via %u %u", conf->generation, action);
+	policy_text(conf, &policy, text, sizeof text);
+	snprintf(name, sizeof name, "via %u %u %s", conf->generation, action, text);
 	key.key = name;
 	if ((r = RB_FIND(route_tree, &routes.tree, &key)) != NULL)
 		return r;
 	r = route_new(name, a->via[0].host, true);
+	r->policy = policy;
 	for (i = 0; i < a->nvia; i++)
 		add_ask(r, a->via[i].host, a->via[i].literal, a->via[i].port, (uint32_t)i * VIA_STEP);
 	return r;
@@ -466,7 +487,7 @@ to_relay(const struct conf *conf, struct job *j)
 	struct verdict v = verdict(OUT_BOUNCE, "5.1.3", "the address has no domain to send to");
 
 	if (conf->action[j->action].nvia > 0)
-		wait_for(by_action(conf, j->action), j);
+		wait_for(by_action(conf, j->action, j->domain), j);
 	else if (j->domain[0] == '\0' || strlen(j->domain) > ADDR_DOMAIN_MAX)
 		job_settle(j, &v);
 	else

@@ -100,7 +100,7 @@ taken_json(struct client *c, const char *addr, const struct match *mt, const cha
 {
 	const struct conf_action *a = &child_conf()->action[mt->action];
 	const char *domain = addr_domain(addr);
-	struct dest_policy p = conf_policy(child_conf(), domain, NULL);
+	struct dest_policy p = conf_policy(child_conf(), a, domain, NULL);
 	struct buf b = BUF_INIT;
 
 	buf_adds(&b, "{\"to\": ");
@@ -121,7 +121,7 @@ taken_text(struct client *c, const char *addr, const struct match *mt, const cha
 {
 	const struct conf_action *a = &child_conf()->action[mt->action];
 	const char *domain = addr_domain(addr);
-	struct dest_policy p = conf_policy(child_conf(), domain, NULL);
+	struct dest_policy p = conf_policy(child_conf(), a, domain, NULL);
 
 	say(c, "%-12s <%s>", "to", addr);
 	if (mt->line != 0)

@@ -147,7 +147,7 @@ next_of(const struct view *v, const struct p_env *e, uint32_t i)
 {
 	const struct index_rcpt *r = &v->msg.rcpts[i];
 	struct message *m = ready_find(v->msg.id);
-	struct dest_policy p = class_policy(child_conf(), e, r->domain);
+	struct dest_policy p = class_policy(child_conf(), e, r->action, r->domain, NULL);
 	int64_t end = v->msg.arrival + (int64_t)p.lifetime - clock_now();
 	enum rstate state = m != NULL ? m->rcpts[r->n].state : R_IDLE;
 

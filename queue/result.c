@@ -86,7 +86,9 @@ bounced(struct message *m, uint32_t n)
 struct dest_policy
 result_policy(const struct message *m, uint32_t n)
 {
-	return class_policy(child_conf(), &m->env, addr_domain(m->env.rcpts[n].addr));
+	const struct p_env_rcpt *e = &m->env.rcpts[n];
+
+	return class_policy(child_conf(), &m->env, e->action, addr_domain(e->addr), NULL);
 }
 
 /* With the first recipient that is late come all that were tried and are: there is one notice for them. */
