@@ -59,6 +59,7 @@ struct route {
 	bool		 known;		/* set and policy are the answer, and hold until then */
 	uint64_t	 until;
 	struct dest_policy policy;	/* by smarthost: from the beginning, for jobs of that configuration alone */
+	char		*mx;		/* the best one, by whose name the policy is too; NULL: not known, or a smarthost */
 	struct dest	**dest;		/* by source, none in particular first; NULL: not needed yet */
 	size_t		 ndest;
 };
@@ -146,6 +147,7 @@ route_free(struct route *r)
 	mx_free(&r->set);
 	free(r->key);
 	free(r->domain);
+	free(r->mx);
 	free(r);
 }
 
@@ -173,6 +175,7 @@ tell_failure(struct route *r)
 
 	while ((j = TAILQ_FIRST(&r->waiting)) != NULL) {
 		TAILQ_REMOVE(&r->waiting, j, wait);
+		job_mx(j, r->mx);
 		job_settle(j, &r->failure);
 	}
 }
@@ -213,6 +216,7 @@ by_pool(struct route *r, struct job *j)
 		job_not_before(j, 200);
 		return;
 	}
+	job_mx(j, r->mx);
 	pool = conf->action[j->action].pool != -1 ? conf->action[j->action].pool : r->policy.pool;
 	source = pool == -1 ? -1 : pool_pick(&conf->pool[pool], j->id, reaches, r);
 	if (pool == -1 || source != -1) {
@@ -233,6 +237,15 @@ tell_dest(struct route *r)
 		TAILQ_REMOVE(&r->waiting, j, wait);
 		by_pool(r, j);
 	}
+}
+
+/* The set is there, so the MX is known. */
+static void
+policy_by_mx(struct route *r)
+{
+	free(r->mx);
+	r->mx = xstrdup(r->set.v[0].name);
+	r->policy = conf_policy(child_conf(), NULL, r->domain, r->mx);
 }
 
 /* Smarthosts and address literals are meant as they are. */
@@ -264,7 +277,7 @@ settle(struct route *r)
 	}
 	if (found == MX_FINE) {
 		if (!r->smarthost)
-			r->policy = conf_policy(child_conf(), NULL, r->domain, r->set.v[0].name);
+			policy_by_mx(r);
 		mx_keep_family(&r->set, r->policy.family);
 		if (r->set.n == 0) {
 			snprintf(text, sizeof text, "the mail hosts of %s have no %s address, and no other may be used", r->domain,

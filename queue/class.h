@@ -1,7 +1,7 @@
 /*
  * class: which class of mail a message is, and how long mail of that class is tried. Pure code.
  *
- * Used by result (every attempt that failed) and by the control verbs that tell of it.
+ * Used by policy.
  */
 #ifndef CLASS_H
 #define CLASS_H

@@ -12,6 +12,7 @@
 #include "addr.h"
 #include "child.h"
 #include "control_explain.h"
+#include "dest.h"
 #include "route.h"
 #include "sched.h"
 #include "show.h"
@@ -100,7 +101,7 @@ taken_json(struct client *c, const char *addr, const struct match *mt, const cha
 {
 	const struct conf_action *a = &child_conf()->action[mt->action];
 	const char *domain = addr_domain(addr);
-	struct dest_policy p = conf_policy(child_conf(), a, domain, NULL);
+	struct dest_policy p = conf_policy(child_conf(), a, domain, dest_mx(a->name, domain));
 	struct buf b = BUF_INIT;
 
 	buf_adds(&b, "{\"to\": ");
@@ -121,7 +122,7 @@ taken_text(struct client *c, const char *addr, const struct match *mt, const cha
 {
 	const struct conf_action *a = &child_conf()->action[mt->action];
 	const char *domain = addr_domain(addr);
-	struct dest_policy p = conf_policy(child_conf(), a, domain, NULL);
+	struct dest_policy p = conf_policy(child_conf(), a, domain, dest_mx(a->name, domain));
 
 	say(c, "%-12s <%s>", "to", addr);
 	if (mt->line != 0)

@@ -64,7 +64,7 @@ policy(struct dest *d)
 	d->most = DEST_JOB;
 	if (d->kind != ACTION_RELAY)
 		return;
-	p = conf_policy(c, &c->action[d->index], d->domain, NULL);
+	p = conf_policy(c, &c->action[d->index], d->domain, d->mx);
 	d->window = window_of(p.concurrency);
 	d->most = p.recipients;
 }
