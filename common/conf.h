@@ -186,7 +186,7 @@ struct conf *conf_parse(const char *text, size_t len, uint32_t generation, struc
 void	 conf_errors_free(struct conf_errors *);
 void	 conf_free(struct conf *);
 
-/* The values that hold for a destination domain, key by key (mx: the MX host, or NULL). */
+/* The values that hold for a destination, key by key. */
 struct dest_policy {
 	unsigned	 concurrency;		/* default 20 */
 	unsigned	 messages;		/* on one connection; 0: any number */
@@ -199,14 +199,18 @@ struct dest_policy {
 	/* The block that a shared bound comes from: all that it fits share it. NULL: each destination has its own. */
 	const struct conf_dest *rate_by, *concurrency_by;
 };
-struct dest_policy conf_policy(const struct conf *, const char *domain, const char *mx);
+/*
+ * For mail to that domain: by its name, else by that of its (best) MX. Where the action has smarthosts the first one stands for the MX,
+ * whatever mx is, and a block may name it as a domain too. Action and mx are NULL if they are not known.
+ */
+struct dest_policy conf_policy(const struct conf *, const struct conf_action *, const char *domain, const char *mx);
 /*
  * What a class of mail changes in that: its lifetime is an upper bound, its retry and delay-notice stand instead of the destination's. Bounces
  * wait for 2 d at most if `bounces` does not say otherwise, and nobody is told of their delay.
  */
 void	 conf_policy_class(const struct conf *, enum mail_class, struct dest_policy *);
 /* The block that one of its values comes from (key: DEST_HAS_...); NULL: none has that key. */
-const struct conf_dest *conf_policy_by(const struct conf *, const char *domain, const char *mx, unsigned key);
+const struct conf_dest *conf_policy_by(const struct conf *, const struct conf_action *, const char *domain, const char *mx, unsigned key);
 int	 conf_action(const struct conf *, const char *name);	/* index or -1 */
 /* Hostname, domain, localhost, listeners' hostnames, our address literals, no domain at all. */
 bool	 conf_is_local_domain(const struct conf *, const char *domain);

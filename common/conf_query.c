@@ -19,34 +19,63 @@ suffix_fits(const char *suffix, const char *domain)
 	return len > n && strcasecmp(domain + len - n, suffix) == 0;
 }
 
-/* How specific the block is for this domain or MX; 0: it does not fit. */
+/* Whom a policy is for. With a smarthost mx is that. */
+struct dest_names {
+	const char	*domain, *smarthost, *mx;	/* smarthost and mx: NULL = none, or not known */
+};
+
+/* How specific a block is. Of suffixes and globs the longest, so their lengths are added: names are shorter than the steps between. */
+enum dest_rank {
+	RANK_NONE = 0, RANK_ANY, RANK_MX_GLOB, RANK_MX = 1000, RANK_SMARTHOST_SUFFIX = 2000, RANK_SMARTHOST = 3000, RANK_SUFFIX = 4000,
+	RANK_EXACT = 5000
+};
+
 static unsigned
-dest_rank(const struct conf_dest *d, const char *domain, const char *mx)
+rank_exact(const char *name, const struct dest_names *of)
+{
+	if (strcasecmp(name, of->domain) == 0)
+		return RANK_EXACT;
+	return of->smarthost != NULL && strcasecmp(name, of->smarthost) == 0 ? RANK_SMARTHOST : RANK_NONE;
+}
+
+static unsigned
+rank_suffix(const char *suffix, const struct dest_names *of)
+{
+	if (suffix_fits(suffix, of->domain))
+		return RANK_SUFFIX + (unsigned)strlen(suffix);
+	return of->smarthost != NULL && suffix_fits(suffix, of->smarthost) ? RANK_SMARTHOST_SUFFIX + (unsigned)strlen(suffix) : RANK_NONE;
+}
+
+/* RANK_NONE: it does not fit. */
+static unsigned
+dest_rank(const struct conf_dest *d, const struct dest_names *of)
 {
 	switch (d->kind) {
 	case DEST_EXACT:
-		return strcasecmp(d->text, domain) == 0 ? 100000 : 0;
+		return rank_exact(d->text, of);
 	case DEST_SUFFIX:
-		return suffix_fits(d->text, domain) ? 1000 + (unsigned)strlen(d->text) : 0;
+		return rank_suffix(d->text, of);
 	case DEST_MX:
-		return mx != NULL && strcasecmp(d->text, mx) == 0 ? 999 : 0;
+		return of->mx != NULL && strcasecmp(d->text, of->mx) == 0 ? RANK_MX : RANK_NONE;
 	case DEST_MX_GLOB:
-		return mx != NULL && glob_match(d->text, mx) ? 2 + (unsigned)strlen(d->text) : 0;
+		return of->mx != NULL && glob_match(d->text, of->mx) ? RANK_MX_GLOB + (unsigned)strlen(d->text) : RANK_NONE;
 	case DEST_ANY:
-		return 1;
+		return RANK_ANY;
 	}
-	return 0;
+	return RANK_NONE;
 }
 
 /* For each key the most specific block that has it. */
 static void
-dest_find(const struct conf *c, const char *domain, const char *mx, const struct conf_dest *by[DEST_KEYS])
+dest_find(const struct conf *c, const struct conf_action *a, const char *domain, const char *mx, const struct conf_dest *by[DEST_KEYS])
 {
+	const char *smarthost = a != NULL && a->nvia > 0 ? a->via[0].host : NULL;
+	struct dest_names of = { .domain = domain, .smarthost = smarthost, .mx = smarthost != NULL ? smarthost : mx };
 	unsigned rank, best[DEST_KEYS] = { 0 };
 	const struct conf_dest *d;
 
 	for (d = c->dest; d < c->dest + c->ndest; d++) {
-		rank = dest_rank(d, domain, mx);
+		rank = dest_rank(d, &of);
 		for (unsigned k = 0; k < DEST_KEYS && rank > 0; k++) {
 			if (!(d->has & 1U << k) || rank <= best[k])
 				continue;
@@ -64,13 +93,13 @@ shared_by(const struct conf_dest *d)
 }
 
 struct dest_policy
-conf_policy(const struct conf *c, const char *domain, const char *mx)
+conf_policy(const struct conf *c, const struct conf_action *a, const char *domain, const char *mx)
 {
 	static const struct conf_dest dflt = { .concurrency = 20, .recipients = 100, .pool = -1, .family = AF_UNSPEC, .retry_min = 5 * 60 * 1000,
 	    .retry_max = 4 * 3600 * 1000, .lifetime = 5ULL * 24 * 3600 * 1000, .delay_notice = 4 * 3600 * 1000 };
 	const struct conf_dest *by[DEST_KEYS] = { NULL };
 
-	dest_find(c, domain, mx, by);
+	dest_find(c, a, domain, mx, by);
 #define BY(key)	(by[__builtin_ctz(key)] != NULL ? by[__builtin_ctz(key)] : &dflt)
 	return (struct dest_policy){ .concurrency = BY(DEST_HAS_CONCURRENCY)->concurrency, .messages = BY(DEST_HAS_MESSAGES)->messages,
 	    .recipients = BY(DEST_HAS_RECIPIENTS)->recipients, .rate = BY(DEST_HAS_RATE)->rate, .burst = BY(DEST_HAS_RATE)->burst,
@@ -83,11 +112,11 @@ conf_policy(const struct conf *c, const char *domain, const char *mx)
 }
 
 const struct conf_dest *
-conf_policy_by(const struct conf *c, const char *domain, const char *mx, unsigned key)
+conf_policy_by(const struct conf *c, const struct conf_action *a, const char *domain, const char *mx, unsigned key)
 {
 	const struct conf_dest *by[DEST_KEYS] = { NULL };
 
-	dest_find(c, domain, mx, by);
+	dest_find(c, a, domain, mx, by);
 	return by[__builtin_ctz(key)];
 }
 

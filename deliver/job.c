@@ -108,6 +108,7 @@ job_free(struct job *j)
 	for (i = 0; i < j->nrcpt; i++)
 		free(j->rcpts[i].text);
 	free(j->relay);
+	free(j->mx);
 	free(j);
 }
 
@@ -142,7 +143,8 @@ send_result(struct job *j)
 		    j->rcpts[i].remote_dsn };
 	}
 	send_JOB_RESULT(jobs.queue, 0, &(struct p_job_result){ .job = j->number, .id = j->id,
-	    .relay = j->relay != NULL ? j->relay : "", .rest_ms = j->rest_ms, .results = r, .results_n = j->nrcpt }, -1);
+	    .relay = j->relay != NULL ? j->relay : "", .mx = j->mx != NULL ? j->mx : "", .rest_ms = j->rest_ms,
+	    .results = r, .results_n = j->nrcpt }, -1);
 	j->sent = true;
 	if (r != few)
 		free(r);
@@ -231,6 +233,13 @@ job_relay(struct job *j, const char *relay)
 		return;
 	free(j->relay);
 	j->relay = xstrdup(relay);
+}
+
+void
+job_mx(struct job *j, const char *mx)
+{
+	free(j->mx);
+	j->mx = mx != NULL ? xstrdup(mx) : NULL;
 }
 
 /* ---- the queue ---- */

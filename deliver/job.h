@@ -56,6 +56,7 @@ struct job {
 	struct seg	*seg;
 	uint64_t	 offset, length;
 	char		*relay;			/* "host[address]:port", last one tried; NULL: none */
+	char		*mx;			/* the MX whose policy holds; NULL: none, or not known */
 	uint64_t	 rest_ms;
 	unsigned	 stale;			/* connections that were found dead before they did anything for it */
 	bool		 hurry;			/* the hosts of its destination are to rest no more */
@@ -86,6 +87,7 @@ void	 job_drop(struct job *);
 void	 job_put_off(struct job *, uint64_t ms, const char *dsn, const char *why);
 void	 job_not_before(struct job *, uint64_t ms);
 void	 job_relay(struct job *, const char *relay);
+void	 job_mx(struct job *, const char *mx);	/* NULL is fine */
 
 /* report.c: the log line of a settled recipient. */
 void	 report(const struct job *, const struct rcpt *);

@@ -1,9 +1,9 @@
 /*
  * route: see route.h. The handler of MX stands here.
  *
- * A route is made per domain, or per action with smarthosts, and asks one question per name. It keeps its answer (a destination)
- * for the time the DNS gave, within bounds; a failure is told to the jobs that waited and not kept: the resolver has its own cache.
- * Who only wants to know (explain.c) waits and is told as the jobs are.
+ * A route is made per domain; or per action with smarthosts and policy, so that what many domains send there by the same policy goes one
+ * way. It asks one question per name, and keeps its answer (a destination) for the time the DNS gave, within bounds; a failure is told to
+ * the jobs that waited and not kept: the resolver has its own cache. Who only wants to know (explain.c) waits and is told as the jobs are.
  */
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -47,7 +47,7 @@ struct ask {
 struct route {
 	RB_ENTRY(route)	 entry;
 	char		*key;
-	char		*domain;	/* whose policy holds */
+	char		*domain;	/* whose hosts these are; a smarthost's own name */
 	bool		 smarthost;
 	struct ask	*ask;
 	size_t		 nask, open;	/* open: questions without an answer yet */
@@ -61,8 +61,8 @@ struct route {
 	struct inquiry_list inquiries;
 	bool		 known;		/* set and policy are the answer, and hold until then */
 	uint64_t	 until;
-	struct dest_policy policy;
-	char		*mx;		/* the host that decided the policy */
+	struct dest_policy policy;	/* by smarthost: from the beginning, for jobs of that configuration alone */
+	char		*mx;		/* the best one, by whose name the policy is too; NULL: not known, or a smarthost */
 	struct dest	**dest;		/* by source, none in particular first; NULL: not needed yet */
 	size_t		 ndest;
 };
@@ -153,6 +153,7 @@ route_free(struct route *r)
 	mx_free(&r->set);
 	free(r->key);
 	free(r->domain);
+	free(r->mx);
 	free(r);
 }
 
@@ -180,6 +181,7 @@ tell_failure(struct route *r)
 
 	while ((j = TAILQ_FIRST(&r->waiting)) != NULL) {
 		TAILQ_REMOVE(&r->waiting, j, wait);
+		job_mx(j, r->mx);
 		job_settle(j, &r->failure);
 	}
 }
@@ -251,7 +253,7 @@ pool_of(const struct route *r, const struct conf *conf, unsigned action)
 {
 	if (conf->action[action].pool != -1)
 		return conf->action[action].pool;
-	return r->known ? r->policy.pool : conf_policy(conf, r->domain, NULL).pool;
+	return r->known || r->smarthost ? r->policy.pool : conf_policy(conf, NULL, r->domain, NULL).pool;
 }
 
 static void
@@ -264,6 +266,7 @@ by_pool(struct route *r, struct job *j)
 		job_not_before(j, 200);
 		return;
 	}
+	job_mx(j, r->mx);
 	pool = pool_of(r, conf, j->action);
 	source = pool == -1 ? -1 : pool_pick(&conf->pool[pool], j->id, usable, r);
 	if (pool == -1 || source != -1)
@@ -286,7 +289,7 @@ tell_dest(struct route *r)
 static void
 tell_inquiries(struct route *r)
 {
-	struct finding f = { .set = &r->set, .mx = r->known ? r->mx : "", .trouble = r->failed ? r->failure_text : "" };
+	struct finding f = { .set = &r->set, .mx = r->known && r->mx != NULL ? r->mx : "", .trouble = r->failed ? r->failure_text : "" };
 	const struct conf *conf = child_conf();
 	struct inquiry *q;
 
@@ -295,6 +298,15 @@ tell_inquiries(struct route *r)
 		f.pool = q->generation == conf->generation ? pool_of(r, conf, q->action) : -1;
 		explain_answer(q, &f);
 	}
+}
+
+/* The set is there, so the MX is known. */
+static void
+policy_by_mx(struct route *r)
+{
+	free(r->mx);
+	r->mx = xstrdup(r->set.v[0].name);
+	r->policy = conf_policy(child_conf(), NULL, r->domain, r->mx);
 }
 
 /* Smarthosts and address literals are meant as they are. */
@@ -313,7 +325,6 @@ conclude(struct route *r)
 	static const char *const loop = "mail for %s loops back to myself: its best MX host is this one";
 	char text[400];
 	enum mx_found found;
-	const char *mx;
 	uint64_t keep = (uint64_t)r->ttl * 1000;
 
 	mx_sort(&r->set);
@@ -326,9 +337,8 @@ conclude(struct route *r)
 		fail(r, OUT_BOUNCE, 0, "5.4.4", text);
 	}
 	if (found == MX_FINE) {
-		mx = r->smarthost ? r->domain : r->set.v[0].name;
-		r->policy = conf_policy(child_conf(), r->domain, mx);
-		r->mx = xstrdup(mx);
+		if (!r->smarthost)
+			policy_by_mx(r);
 		mx_keep_family(&r->set, r->policy.family);
 		if (r->set.n == 0) {
 			snprintf(text, sizeof text, "the mail hosts of %s have no %s address, and no other may be used", r->domain,
@@ -517,19 +527,38 @@ by_domain(const char *domain)
 	return r;
 }
 
+/* Which of the configuration's blocks it is; 0: none. */
+static size_t
+block(const struct conf *conf, const struct conf_dest *d)
+{
+	return d != NULL ? (size_t)(d - conf->dest) + 1 : 0;
+}
+
+/* What deliver makes of a policy, in words: what is the same goes the same way. */
+static void
+policy_text(const struct conf *conf, const struct dest_policy *p, char *out, size_t size)
+{
+	snprintf(out, size, "%llu/%llu by %zu, %u by %zu, %u %u, pool %d, family %d, rest %llu", (unsigned long long)p->rate,
+	    (unsigned long long)p->burst, block(conf, p->rate_by), p->concurrency, block(conf, p->concurrency_by), p->messages, p->recipients,
+	    p->pool, p->family, (unsigned long long)p->retry_min);
+}
+
 static struct route *
-by_action(const struct conf *conf, unsigned action)
+by_action(const struct conf *conf, unsigned action, const char *domain)
 {
 	const struct conf_action *a = &conf->action[action];
-	char name[64];
+	struct dest_policy policy = conf_policy(conf, a, domain, NULL);
+	char text[200], name[240];
 	struct route key, *r;
 	size_t i;
 
-	snprintf(name, sizeof name, "via %u %u", conf->generation, action);
+	policy_text(conf, &policy, text, sizeof text);
+	snprintf(name, sizeof name, "via %u %u %s", conf->generation, action, text);
 	key.key = name;
 	if ((r = RB_FIND(route_tree, &routes.tree, &key)) != NULL)
 		return r;
 	r = route_new(name, a->via[0].host, true);
+	r->policy = policy;
 	for (i = 0; i < a->nvia; i++)
 		add_ask(r, a->via[i].host, a->via[i].literal, a->via[i].port, (uint32_t)i * VIA_STEP);
 	return r;
@@ -544,7 +573,7 @@ static struct route *
 relay_route(const struct conf *conf, unsigned action, const char *domain)
 {
 	if (conf->action[action].nvia > 0)
-		return by_action(conf, action);
+		return by_action(conf, action, domain);
 	return domain[0] != '\0' && strlen(domain) <= ADDR_DOMAIN_MAX ? by_domain(domain) : NULL;
 }
 

@@ -24,9 +24,10 @@ class_name(enum mail_class class)
 }
 
 struct dest_policy
-class_policy(const struct conf *c, const struct p_env *e, const char *domain)
+class_policy(const struct conf *c, const struct p_env *e, const char *action, const char *domain, const char *mx)
 {
-	struct dest_policy p = conf_policy(c, domain, NULL);
+	int i = conf_action(c, action);
+	struct dest_policy p = conf_policy(c, i >= 0 ? &c->action[i] : NULL, domain, mx);
 
 	conf_policy_class(c, class_of(e), &p);
 	return p;

@@ -1,7 +1,7 @@
 /*
  * class: which class of mail a message is, and how long mail of that class is tried. Pure code.
  *
- * Used by result (every attempt that failed) and by the control verbs that tell of it.
+ * Used by policy.
  */
 #ifndef CLASS_H
 #define CLASS_H
@@ -11,7 +11,7 @@
 
 enum mail_class class_of(const struct p_env *);
 const char *class_name(enum mail_class);		/* "normal", "bulk", "bounce" */
-/* What holds for a recipient in that domain. */
-struct dest_policy class_policy(const struct conf *, const struct p_env *, const char *domain);
+/* What holds for a recipient in that domain by that action (name), whose MX that is; NULL: not known. */
+struct dest_policy class_policy(const struct conf *, const struct p_env *, const char *action, const char *domain, const char *mx);
 
 #endif

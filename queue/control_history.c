@@ -9,12 +9,11 @@
 #include <string.h>
 #include <time.h>
 #include "addr.h"
-#include "child.h"
-#include "class.h"
 #include "clock.h"
 #include "control_history.h"
 #include "ev.h"
 #include "history.h"
+#include "policy.h"
 #include "qid.h"
 #include "ready.h"
 #include "rows.h"
@@ -147,7 +146,7 @@ next_of(const struct view *v, const struct p_env *e, uint32_t i)
 {
 	const struct index_rcpt *r = &v->msg.rcpts[i];
 	struct message *m = ready_find(v->msg.id);
-	struct dest_policy p = class_policy(child_conf(), e, r->domain);
+	struct dest_policy p = policy_for(e, r->action, r->domain, r->relay);
 	int64_t end = v->msg.arrival + (int64_t)p.lifetime - clock_now();
 	enum rstate state = m != NULL ? m->rcpts[r->n].state : R_IDLE;
 

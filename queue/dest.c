@@ -88,6 +88,7 @@ forget(struct dest *d)
 	free(d->action);
 	free(d->domain);
 	free(d->why);
+	free(d->mx);
 	free(d);
 }
 
@@ -150,6 +151,14 @@ dest_new(const char *action, const char *domain, uint64_t hash)
 	return d;
 }
 
+static void
+policy_anew(struct dest *d)
+{
+	ds.policy(d);
+	if (d->where != DEST_IDLE)
+		place(d);
+}
+
 /* Takes the configuration's values anew if they are of an older one. */
 static void
 refresh(struct dest *d)
@@ -157,20 +166,44 @@ refresh(struct dest *d)
 	if (d->generation == ds.generation)
 		return;
 	d->generation = ds.generation;
-	ds.policy(d);
-	if (d->where != DEST_IDLE)
-		place(d);
+	policy_anew(d);
+}
+
+static struct dest *
+find(const char *action, const char *domain, uint64_t hash)
+{
+	struct dest *d;
+
+	for (d = ds.bucket[hash % BUCKETS]; d != NULL; d = d->hash_next)
+		if (d->hash == hash && strcmp(d->action, action) == 0 && same_domain(d->domain, domain))
+			return d;
+	return NULL;
+}
+
+const char *
+dest_mx(const char *action, const char *domain)
+{
+	struct dest *d = find(action, domain, hash_of(action, domain));
+
+	return d != NULL ? d->mx : NULL;
+}
+
+void
+dest_set_mx(struct dest *d, const char *mx)
+{
+	if (d->mx != NULL && strcmp(d->mx, mx) == 0)
+		return;
+	free(d->mx);
+	d->mx = xstrdup(mx);
+	policy_anew(d);
 }
 
 struct dest *
 dest_get(const char *action, const char *domain, int64_t now)
 {
 	uint64_t h = hash_of(action, domain);
-	struct dest *d;
+	struct dest *d = find(action, domain, h);
 
-	for (d = ds.bucket[h % BUCKETS]; d != NULL; d = d->hash_next)
-		if (d->hash == h && strcmp(d->action, action) == 0 && same_domain(d->domain, domain))
-			break;
 	if (d == NULL)
 		return dest_new(action, domain, h);
 	refresh(d);

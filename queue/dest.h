@@ -36,6 +36,7 @@ struct flow {
 
 struct dest {
 	char		*action, *domain;	/* domain in lower case */
+	char		*mx;			/* its best one, as the last job knew it; NULL: not known, or none */
 	struct flow	 flow[LINE__N][DEST_FLOWS];
 	unsigned	 turn[LINE__N];		/* the flow that gives next, if it has any */
 	unsigned	 lines[LINE__N], line;	/* parcels of each, of both */
@@ -61,9 +62,12 @@ struct dest {
 	TAILQ_ENTRY(dest) link;			/* in the list that where tells */
 };
 
-/* Fills in window, index and generation of a destination (new, or of another generation). */
+/* Fills in window, most and index of a destination (new, of another generation, or with another MX). */
 void	 dest_init(void (*policy)(struct dest *), uint32_t generation);
 struct dest *dest_get(const char *action, const char *domain, int64_t now);
+/* Its MX; NULL: not known, or the destination is forgotten. */
+const char *dest_mx(const char *action, const char *domain);
+void	 dest_set_mx(struct dest *, const char *mx);	/* the configuration's values are taken anew if that is another one */
 /* Puts recipient n of m into the parcel that m has there (the newest one), or into a new one. Its state becomes R_QUEUED. */
 void	 dest_add(struct dest *, struct message *, uint32_t n);
 /* Has the message's flow room in memory, of which so many parcels are left? If not: when should it come back? 0: it has. */

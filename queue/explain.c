@@ -1,13 +1,13 @@
 /*
  * explain: see explain.h.
  *
- * Called by control_explain when all is known. Owns nothing. Bounds of connections are deliver's and go by the best mail host (or the
- * smarthost); how long mail is tried is the queue's, which knows the recipient's domain alone: each is told as it is applied.
+ * Called by control_explain when all is known. Owns nothing.
  */
 #include <stdlib.h>
 #include <string.h>
 #include "addr.h"
 #include "child.h"
+#include "dest.h"
 #include "explain.h"
 #include "rate.h"
 #include "sched.h"
@@ -22,35 +22,20 @@ action_of(const struct explained *e)
 	return &child_conf()->action[e->mt->action];
 }
 
-/* The domain and mail host that deliver's bounds go by; NULL: the host is not known. */
+/* The mail host that decides, as deliver found it now, or the queue remembers it; NULL: it is not known. */
 static const char *
-next_domain(const struct explained *e)
+mx(const struct explained *e)
 {
-	const struct conf_action *a = action_of(e);
-
-	return a->nvia > 0 ? a->via[0].host : addr_domain(e->addr);
-}
-
-static const char *
-next_host(const struct explained *e)
-{
-	if (action_of(e)->nvia > 0)
-		return next_domain(e);
-	return e->way != NULL && *e->way->mx != '\0' ? e->way->mx : NULL;
+	return e->way != NULL && *e->way->mx != '\0' ? e->way->mx : dest_mx(action_of(e)->name, addr_domain(e->addr));
 }
 
 static struct dest_policy
 policy(const struct explained *e)
 {
-	struct dest_policy there = conf_policy(child_conf(), next_domain(e), next_host(e));
-	struct dest_policy here = conf_policy(child_conf(), addr_domain(e->addr), NULL);
+	struct dest_policy p = conf_policy(child_conf(), action_of(e), addr_domain(e->addr), mx(e));
 
-	here.concurrency = there.concurrency;
-	here.rate = there.rate;
-	here.burst = there.rate > 0 ? rate_burst(there.rate, there.burst) : 0;
-	here.messages = there.messages;
-	here.recipients = there.recipients;
-	return here;
+	p.burst = p.rate > 0 ? rate_burst(p.rate, p.burst) : 0;
+	return p;
 }
 
 static void
@@ -136,8 +121,7 @@ applies(const struct explained *e, const struct limit *l)
 static bool
 block(struct buf *b, const struct explained *e, const struct limit *l)
 {
-	const struct conf_dest *d = l->relay ? conf_policy_by(child_conf(), next_domain(e), next_host(e), l->key) :
-	    conf_policy_by(child_conf(), addr_domain(e->addr), NULL, l->key);
+	const struct conf_dest *d = conf_policy_by(child_conf(), action_of(e), addr_domain(e->addr), mx(e), l->key);
 
 	if (d == NULL)
 		return false;

@@ -10,11 +10,11 @@
 #include "addr.h"
 #include "bounce.h"
 #include "child.h"
-#include "class.h"
 #include "clock.h"
 #include "greylist.h"
 #include "history.h"
 #include "log.h"
+#include "policy.h"
 #include "qid.h"
 #include "ready.h"
 #include "result.h"
@@ -86,7 +86,10 @@ bounced(struct message *m, uint32_t n)
 struct dest_policy
 result_policy(const struct message *m, uint32_t n)
 {
-	return class_policy(child_conf(), &m->env, addr_domain(m->env.rcpts[n].addr));
+	const struct p_env_rcpt *e = &m->env.rcpts[n];
+	const struct last *l = m->rcpts[n].last;
+
+	return policy_for(&m->env, e->action, addr_domain(e->addr), l != NULL ? l->relay : NULL);
 }
 
 /* With the first recipient that is late come all that were tried and are: there is one notice for them. */
@@ -187,6 +190,8 @@ result_take(struct message *m, struct job *j, const struct p_job_result *p)
 {
 	uint32_t i;
 
+	if (*p->mx != '\0')
+		dest_set_mx(j->d, p->mx);
 	ready_marks_begin(m);
 	for (i = 0; i < p->results_n; i++)
 		take_one(m, j, p, &p->results[i]);

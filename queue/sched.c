@@ -26,6 +26,7 @@
 #include "xmalloc.h"
 
 #define LOCAL_WINDOW	100		/* jobs of a destination that is on this host */
+#define PAIRS_WINDOW	20		/* of another one: up to so many, two for each connection */
 #define REST_MS		5000		/* what rests longer leaves memory */
 #define TICK_MS		50
 #define EVICT_MAX	200		/* a turn */
@@ -39,17 +40,33 @@ static struct {
 
 /* ---- destinations and the configuration ---- */
 
+/*
+ * A connection sends the next message along behind the one before, so where there are few each has a job for that. Where there are many
+ * these would take their places from other destinations.
+ */
+static unsigned
+window_of(unsigned connections)
+{
+	if (connections >= PAIRS_WINDOW)
+		return connections;
+	return 2 * connections < PAIRS_WINDOW ? 2 * connections : PAIRS_WINDOW;
+}
+
 static void
 policy(struct dest *d)
 {
 	const struct conf *c = child_conf();
+	struct dest_policy p;
 
 	d->index = conf_action(c, d->action);
 	d->kind = d->index == -1 ? -1 : (int)c->action[d->index].kind;
-	d->window = d->kind == ACTION_RELAY ? conf_policy(c, d->domain, NULL).concurrency : LOCAL_WINDOW;
-	d->most = d->kind == ACTION_RELAY ? conf_policy(c, d->domain, NULL).recipients : DEST_JOB;
-	if (d->window == 0)
-		d->window = 1;
+	d->window = LOCAL_WINDOW;
+	d->most = DEST_JOB;
+	if (d->kind != ACTION_RELAY)
+		return;
+	p = conf_policy(c, &c->action[d->index], d->domain, d->mx);
+	d->window = window_of(p.concurrency);
+	d->most = p.recipients;
 }
 
 /* ---- into the line ---- */

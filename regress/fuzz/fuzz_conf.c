@@ -98,7 +98,7 @@ LLVMFuzzerTestOneInput(const uint8_t *in, size_t n)
 		try_rules(c, "bob+tag@example.org");
 		try_rules(c, "postmaster");
 		try_rules(c, "");
-		check(conf_policy(c, "a.example.org", "mx.example.org").concurrency > 0);
+		check(conf_policy(c, NULL, "a.example.org", "mx.example.org").concurrency > 0);
 		conf_is_local_domain(c, "[IPv6:::1]");
 	}
 	conf_free(c);

@@ -35,7 +35,7 @@ def explain(p, *words):
 
 
 def test_hosts_and_limits():
-    """Each value with the block it is from; those of `mx` blocks too, but for what the queue decides by the domain."""
+    """Each value with the block it is from, `mx` blocks too."""
     with Dns(ZONES) as dns, postern(dns) as p:
         row = explain(p, "x@Far.test")
         assert [(h["preference"], h["host"], h["address"], h["port"]) for h in row["mx"]] == [
@@ -43,11 +43,12 @@ def test_hosts_and_limits():
         assert all(h["rests"] == 0 and h["why"] == "" for h in row["mx"]) and row["dns"] == "", row
         assert row["accepted"] and row["action"] == "out" and row["account"] == "" and row["delivery"] == "running" and row["rule"] > 0, row
         want = {"concurrency": 7, "rate": 7200, "burst": 5, "messages_per_connection": 9, "recipients_per_message": 3, "retry_min": 600,
-                "retry_max": 7200, "lifetime": 3 * 86400, "delay_notice": 4 * 3600, "tls": "none", "source": "chosen by the system",
+                "retry_max": 7200, "lifetime": 3 * 86400, "delay_notice": 3600, "tls": "none", "source": "chosen by the system",
                 "sources": []}
         assert {k: row[k] for k in want} == want, row
         assert row["blocks"] == {"concurrency": "far.test", "rate": "mx *.far.test", "messages_per_connection": "mx *.far.test",
-                                 "recipients_per_message": "mx mx1.far.test", "retry": "*", "lifetime": "*"}, row["blocks"]
+                                 "recipients_per_message": "mx mx1.far.test", "retry": "*", "lifetime": "*",
+                                 "delay_notice": "mx *.far.test"}, row["blocks"]
         row = explain(p, "x@bare.far.test")
         assert [(h["host"], h["address"]) for h in row["mx"]] == [("bare.far.test", "203.0.113.9")], row
         assert row["lifetime"] == 2 * 86400 and row["recipients_per_message"] == 50 and row["blocks"]["lifetime"] == ".far.test", row
@@ -56,7 +57,7 @@ def test_hosts_and_limits():
                      "source       chosen by the system", "tls          none: this version has no TLS",
                      "limits       7 connections at once (destination far.test)",
                      "             2 messages a second, 5 at once (destination mx *.far.test)", "             given up after 3d (destination *)",
-                     "             the sender is told of a delay after 4h"):
+                     "             the sender is told of a delay after 1h (destination mx *.far.test)"):
             assert line in out, (line, out)
 
 

@@ -178,3 +178,16 @@ def test_connection_reuse():
                     assert s.mail("a@b.test", "r%d@far.test" % n, TEXT).startswith("250")
             p.wait_empty()
             assert len(counted) < 25, counted
+
+
+def test_one_connection_for_many_domains():
+    """What no block tells apart goes over the same connections, and what times alone tell apart too."""
+    with Sink() as sink, Postern(RELAY, sink=sink.port) as p:
+        counted = []
+        with Liar(lambda c, n: (counted.append(n), c.polite())) as liar:
+            p.write_conf(open(p.conf, encoding="utf-8").read().replace("127.0.0.1:%d" % sink.port, "127.0.0.1:%d" % liar.port) +
+                         "destination d1.test { lifetime 2h }\ndestination .test { concurrency 2, delay-notice 1h }\n")
+            assert p.ctl("reload")[0] == 0
+            send(p, ["r@d%d.test" % n for n in range(60)])
+            p.wait_empty()
+            assert len(counted) <= 2, counted

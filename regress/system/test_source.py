@@ -67,6 +67,39 @@ def test_pool_of_a_destination():
         assert {peer for _, peer, _ in peers.seen} == {"127.0.0.2"}, peers.seen
 
 
+def heard_ehlo(peers, name):
+    return sum(line.startswith(b"EHLO " + name.encode()) for line in peers.liar.heard)
+
+
+def test_domain_behind_a_smarthost():
+    """Through one smarthost: a domain with a block of its own goes by that, key by key, and the others as the smarthost's block says."""
+    conf = "pool one { a }\ndestination slow.test { pool one, rate 4/s burst 1, messages-per-connection 2 }\n" \
+        "destination 127.0.0.1 { messages-per-connection 4 }\naction out relay $to\n"
+    with Peers() as peers, run(peers, conf) as p:
+        with p.smtp() as s:
+            for i in range(8):
+                assert s.mail("a@b.test", "r%d@slow.test" % i, TEXT).startswith("250")
+            for i in range(40):
+                assert s.mail("a@b.test", "r%d@d%d.test" % (i, i % 20), TEXT).startswith("250")
+        until(lambda: sum(peer == "127.0.0.1" for _, peer, _ in peers.seen) == 40, 5)
+        took = time.monotonic()
+        until(lambda: len(peers.seen) == 48, 20)
+        assert {(rcpt.endswith("@slow.test"), peer, name) for rcpt, peer, name in peers.seen} == {
+            (True, "127.0.0.2", "a.test"), (False, "127.0.0.1", "mx.test")}, peers.seen
+        at = sorted(t for t, peer in peers.begun if peer == "127.0.0.2")
+        assert 1.6 < at[-1] - at[0] < 4 and took < at[-1], (took, at)
+        assert heard_ehlo(peers, "a.test") >= 4 and heard_ehlo(peers, "mx.test") >= 10, peers.liar.heard
+        p.wait_empty()
+        p.write_conf(open(p.conf, encoding="utf-8").read().replace("pool one { a }", "pool one { b }").replace("rate 4/s burst 1, ", ""))
+        assert p.ctl("reload")[0] == 0
+        del peers.seen[:]
+        with p.smtp() as s:
+            for i in range(20):
+                assert s.mail("a@b.test", "r%d@%s.test" % (i, "slow" if i % 2 else "far"), TEXT).startswith("250")
+        p.wait_empty(5)
+        assert {(rcpt.endswith("@slow.test"), peer) for rcpt, peer, _ in peers.seen} == {(True, "127.0.0.3"), (False, "127.0.0.1")}, peers.seen
+
+
 def test_stays_with_a_message():
     """Over retries and a restart each message comes from where it came from first."""
     turns = {}

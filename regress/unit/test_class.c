@@ -33,7 +33,8 @@ test_class_of(void)
 static void
 test_class_policy(void)
 {
-	static const char text[] = "bulk { lifetime 6h, retry 30m..1h, delay-notice never }\ndestination slow.test { lifetime 1h }\n";
+	static const char text[] = "bulk { lifetime 6h, retry 30m..1h, delay-notice never }\ndestination slow.test { lifetime 1h }\n"
+	    "destination mx mx.far.test { lifetime 2h }\ndestination hub.test { lifetime 3h }\naction hub relay via smtp://hub.test\naction mx relay\n";
 	struct p_env one = { .sender = "a@b" }, many = { .sender = "a@b", .flags = MAIL_BULK }, bounce = { .sender = "" };
 	struct conf_errors errors = { 0 };
 	struct conf *c = conf_parse(text, sizeof(text) - 1, 1, &errors);
@@ -41,12 +42,14 @@ test_class_policy(void)
 
 	if (!TEST(c != NULL))
 		return;
-	p = class_policy(c, &one, "far.test");
+	p = class_policy(c, &one, "mx", "far.test", NULL);
 	TEST(p.lifetime == 5 * 24 * 3600 * 1000ULL && p.retry_min == 5 * 60 * 1000 && p.delay_notice == 4 * 3600 * 1000);
-	p = class_policy(c, &many, "far.test");
+	p = class_policy(c, &many, "gone", "far.test", NULL);
 	TEST(p.lifetime == 6 * 3600 * 1000 && p.retry_min == 30 * 60 * 1000 && p.retry_max == 3600 * 1000 && p.delay_notice == 0);
-	TEST_INT(class_policy(c, &many, "slow.test").lifetime, 3600 * 1000);
-	p = class_policy(c, &bounce, "far.test");
+	TEST_INT(class_policy(c, &many, "mx", "slow.test", NULL).lifetime, 3600 * 1000);
+	TEST_INT(class_policy(c, &one, "mx", "far.test", "MX.far.test").lifetime, 2 * 3600 * 1000);
+	TEST_INT(class_policy(c, &one, "hub", "far.test", "mx.far.test").lifetime, 3 * 3600 * 1000);
+	p = class_policy(c, &bounce, "mx", "far.test", NULL);
 	TEST(p.lifetime == 2 * 24 * 3600 * 1000 && p.retry_min == 5 * 60 * 1000 && p.delay_notice == 0);
 	conf_free(c);
 	conf_errors_free(&errors);

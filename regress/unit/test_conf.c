@@ -273,7 +273,7 @@ check_values(const struct conf *c)
 static void
 check_policy(const struct conf *c)
 {
-	struct dest_policy p = conf_policy(c, "Example.COM", NULL);
+	struct dest_policy p = conf_policy(c, NULL, "Example.COM", NULL);
 
 	TEST_INT(p.retry_min, 60 * 1000);
 	TEST_INT(p.lifetime, 2 * 24 * 3600 * 1000LL);
@@ -288,31 +288,61 @@ check_policy(const struct conf *c)
 	TEST_INT(p.retry_max, 2 * 3600 * 1000LL);
 	TEST_INT(p.delay_notice, 0);
 	/* A class's lifetime is a bound, the rest of it an answer. */
-	p = conf_policy(c, "other.org", NULL);
+	p = conf_policy(c, NULL, "other.org", NULL);
 	TEST_INT(p.delay_notice, 0);
 	conf_policy_class(c, CLASS_BULK, &p);
 	TEST(p.lifetime == 36 * 3600 * 1000LL && p.delay_notice == 3600 * 1000);
-	p = conf_policy(c, "other.org", "a.example.net");
+	p = conf_policy(c, NULL, "other.org", "a.example.net");
 	conf_policy_class(c, CLASS_BULK, &p);
 	TEST_INT(p.lifetime, 24 * 3600 * 1000LL);
-	p = conf_policy(c, "a.b.example.com", "mx.example.net");
+	p = conf_policy(c, NULL, "a.b.example.com", "mx.example.net");
 	TEST_INT(p.retry_min, 2 * 60 * 1000);
 	TEST_INT(p.concurrency, 5);
 	TEST_INT(p.lifetime, 24 * 3600 * 1000LL);
-	p = conf_policy(c, "other.org", "MX.example.net");
+	p = conf_policy(c, NULL, "other.org", "MX.example.net");
 	TEST_INT(p.concurrency, 3);
 	TEST(p.rate == 20 * 3600 && p.burst == 40 && p.messages == 7 && p.recipients == 9);
 	TEST(p.rate_by != NULL && p.rate_by == p.concurrency_by);
-	TEST(conf_policy(c, "other.org", NULL).rate == 5000 && conf_policy(c, "other.org", NULL).rate_by == NULL);
-	TEST_INT(conf_policy(c, "other.org", NULL).recipients, 100);
-	TEST(conf_policy_by(c, "other.org", "MX.example.net", DEST_HAS_RATE) == p.rate_by);
-	TEST(conf_policy_by(c, "other.org", NULL, DEST_HAS_RATE)->kind == DEST_ANY);
-	TEST(conf_policy_by(c, "other.org", NULL, DEST_HAS_RECIPIENTS) == NULL);
+	TEST(conf_policy(c, NULL, "other.org", NULL).rate == 5000 && conf_policy(c, NULL, "other.org", NULL).rate_by == NULL);
+	TEST_INT(conf_policy(c, NULL, "other.org", NULL).recipients, 100);
+	TEST(conf_policy_by(c, NULL, "other.org", "MX.example.net", DEST_HAS_RATE) == p.rate_by);
+	TEST(conf_policy_by(c, NULL, "other.org", NULL, DEST_HAS_RATE)->kind == DEST_ANY);
+	TEST(conf_policy_by(c, NULL, "other.org", NULL, DEST_HAS_RECIPIENTS) == NULL);
 	TEST(p.pool == 0 && p.family == AF_INET6);
 	TEST_INT(p.retry_max, 4 * 3600 * 1000LL);
-	TEST_INT(conf_policy(c, "other.org", "a.example.net").concurrency, 4);
-	TEST_INT(conf_policy(c, "other.org", "example.net").concurrency, 6);
-	TEST_INT(conf_policy(c, "xexample.com", NULL).retry_min, 5 * 60 * 1000);
+	TEST_INT(conf_policy(c, NULL, "other.org", "a.example.net").concurrency, 4);
+	TEST_INT(conf_policy(c, NULL, "other.org", "example.net").concurrency, 6);
+	TEST_INT(conf_policy(c, NULL, "xexample.com", NULL).retry_min, 5 * 60 * 1000);
+}
+
+/* By a smarthost: the recipient's domain, then the smarthost's name as a domain and as an MX, key by key. */
+static void
+test_policy_by_smarthost(void)
+{
+	static const char text[] = "destination far.test { rate 2/s }\ndestination .far.test { rate 3/s, lifetime 1d }\n"
+	    "destination hub.example.net { rate 4/s, concurrency 4 }\ndestination .example.net { rate 5/s, concurrency 5, messages-per-connection 5 }\n"
+	    "destination mx hub.example.net { messages-per-connection 6, recipients-per-message 6 }\n"
+	    "destination mx *.example.net { recipients-per-message 7, retry 7s..7m }\ndestination * { retry 8s..8m, lifetime 8d }\n"
+	    "action hub relay via smtp://Hub.example.net, smtp://spare.test\naction mx relay\n";
+	struct conf_errors errors = { 0 };
+	struct conf *c = conf_parse(text, sizeof(text) - 1, 1, &errors);
+	struct dest_policy far, below, other, mx;
+
+	if (!TEST(c != NULL))
+		return;
+	far = conf_policy(c, &c->action[0], "far.test", "mx.far.test");
+	TEST(far.rate == 2 * 3600 && far.rate_by == &c->dest[0] && far.concurrency == 4 && far.concurrency_by == &c->dest[2]);
+	TEST(far.messages == 5 && far.recipients == 6 && far.retry_min == 7000 && far.lifetime == 8 * 24 * 3600 * 1000ULL);
+	below = conf_policy(c, &c->action[0], "a.far.test", NULL);
+	TEST(below.rate == 3 * 3600 && below.lifetime == 24 * 3600 * 1000 && below.concurrency == 4);
+	other = conf_policy(c, &c->action[0], "other.test", "mx.example.net");
+	TEST(other.rate == 4 * 3600 && other.rate_by == &c->dest[2] && other.recipients == 6);
+	/* Where it is an MX, its name as that of a domain counts for nothing. */
+	mx = conf_policy(c, &c->action[1], "other.test", "hub.example.net");
+	TEST(mx.rate == 0 && mx.concurrency == 20 && mx.messages == 6 && mx.retry_min == 7000);
+	TEST_INT(conf_policy(c, &c->action[1], "other.test", NULL).messages, 0);
+	conf_free(c);
+	conf_errors_free(&errors);
 }
 
 static void
@@ -673,6 +703,7 @@ main(void)
 	if (mkdtemp(dir) == NULL)
 		return 1;
 	test_everything();
+	test_policy_by_smarthost();
 	test_defaults();
 	test_include();
 	test_all_addresses();

@@ -52,6 +52,26 @@ from(uint64_t id, const char *sender)
 	return m;
 }
 
+/* Another MX is another policy; with the destination it is forgotten. */
+static void
+knows_its_mx(void)
+{
+	struct dest *d = dest_get("a", "Mx.Example", 0);
+	int before = action_index;
+
+	TEST(dest_mx("a", "mx.example") == NULL);
+	dest_set_mx(d, "mx1.test");
+	TEST_STR(dest_mx("a", "MX.example"), "mx1.test");
+	TEST(dest_mx("b", "mx.example") == NULL);
+	action_index = before + 1;
+	dest_set_mx(d, "mx1.test");
+	TEST_INT(d->index, before);
+	dest_set_mx(d, "mx2.test");
+	TEST_INT(d->index, before + 1);
+	TEST_STR(dest_mx("a", "mx.example"), "mx2.test");
+	action_index = before;
+}
+
 /* A newsletter of 40 and one letter: the letter is not behind it. */
 static void
 senders_take_turns(void)
@@ -319,6 +339,7 @@ main(void)
 	ev_init();
 	dest_init(policy, 1);
 	one_round();
+	knows_its_mx();
 	senders_take_turns();
 	room_in_memory();
 	rests();

@@ -1,0 +1,34 @@
+/*
+ * policy: see policy.h. Owns nothing, cannot fail.
+ *
+ * Only deliver asks for MX hosts. Each result tells the best one, which its destination remembers (dest.c). Of a destination that is
+ * forgotten, or of before a start, there is still the host of the last attempt: of the MX hosts perhaps not the best, but of the same people.
+ */
+#include <stdio.h>
+#include <string.h>
+#include "addr.h"
+#include "child.h"
+#include "class.h"
+#include "dest.h"
+#include "policy.h"
+
+/* "mx.example.org[192.0.2.1]:25" -> "mx.example.org"; NULL if that is no host. */
+static const char *
+host_of(const char *relay, char *out, size_t size)
+{
+	const char *end = relay != NULL ? strchr(relay, '[') : NULL;
+
+	if (end == NULL || end == relay || (size_t)(end - relay) >= size)
+		return NULL;
+	snprintf(out, size, "%.*s", (int)(end - relay), relay);
+	return out;
+}
+
+struct dest_policy
+policy_for(const struct p_env *e, const char *action, const char *domain, const char *relay)
+{
+	const char *mx = dest_mx(action, domain);
+	char host[ADDR_DOMAIN_MAX + 1];
+
+	return class_policy(child_conf(), e, action, domain, mx != NULL ? mx : host_of(relay, host, sizeof(host)));
+}

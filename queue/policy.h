@@ -1,0 +1,15 @@
+/*
+ * policy: how long and how often mail for a recipient is tried: by its domain, its action's smarthost or its MX, and its class.
+ *
+ * Used by result and by the control verbs that tell of it.
+ */
+#ifndef POLICY_H
+#define POLICY_H
+
+#include "conf.h"
+#include "msg.h"
+
+/* relay: who took the last attempt, "host[address]:port"; NULL or "": nobody. */
+struct dest_policy policy_for(const struct p_env *, const char *action, const char *domain, const char *relay);
+
+#endif
