@@ -31,11 +31,9 @@ nothing(struct client *c, const struct query *q)
 		client_done(c, 0);
 		return;
 	}
-	if (q->s.has_id)
-		complain(c, "%s: no such message in the queue", qid_text(q->s.id).s);
-	else if (c->json)
-		say(c, "{\"messages\": 0, \"recipients\": 0}");
-	else
+	if (q->s.nids == 1)
+		complain(c, "%s: no such message in the queue", qid_text(q->s.ids[0]).s);
+	else if (!c->json)
 		say(c, "nothing in the queue is meant by this");
 	client_done(c, 1);
 }
@@ -185,7 +183,7 @@ verb_retry(struct client *c, char **argv, int argc)
 	q = c->query;
 	if (c->closing)
 		return;
-	if (q->s.has_id)
+	if (q->s.nids > 0)
 		q->act = ACT_RETRY_HELD;
 	if (!q->s.dry)
 		sched_wake_all();

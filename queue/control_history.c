@@ -250,37 +250,62 @@ begin(struct client *c)
 	return p;
 }
 
-static bool
+/* -> NULL, or what is wrong */
+static char *
+set_text(char **to, const char *begins, const char *value)
+{
+	size_t n;
+
+	if (*to != NULL)
+		return xasprintf("%s was given twice", begins);
+	if (strcmp(begins, "from=") != 0 && *value == '\0')	/* nobody is a sender */
+		return xasprintf("%s: a value is missing", begins);
+	if (strcmp(begins, "message-id=") != 0)		/* its <> are its own */
+		value = addr_inside(value, &n);
+	else
+		n = strlen(value);
+	*to = xstrndup(value, n);
+	return NULL;
+}
+
+static char *
+set_id(struct past *p, const char *value)
+{
+	if (p->has_id)
+		return xstrdup("an id was given twice");
+	p->has_id = qid_parse(value, &p->id);
+	return p->has_id ? NULL : xasprintf("\"%s\" is no queue id", value);
+}
+
+static char *
 take(struct past *p, const char *word)
 {
 	const struct { const char *begins; char **to; } texts[] = { { "to=", &p->to }, { "from=", &p->from },
 	    { "message-id=", &p->message_id }, { "domain=", &p->domain } };
+	uint64_t id;
 	size_t i, n;
 
-	if (strncmp(word, "id=", 3) == 0)
-		word += 3;
-	if (qid_parse(word, &p->id)) {
-		p->has_id = true;
-		return true;
-	}
 	for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
-		if (strncmp(word, texts[i].begins, n = strlen(texts[i].begins)) == 0) {
-			free(*texts[i].to);
-			*texts[i].to = strcmp(word + n, "<>") == 0 ? xstrdup("") : xstrdup(word + n);
-			return true;
-		}
-	return false;
+		if (strncmp(word, texts[i].begins, n = strlen(texts[i].begins)) == 0)
+			return set_text(texts[i].to, texts[i].begins, word + n);
+	if (strncmp(word, "id=", 3) == 0)
+		return set_id(p, word + 3);
+	if (qid_parse(word, &id))
+		return set_id(p, word);
+	return xasprintf("\"%s\": there are id= to= from= domain= message-id=", word);
 }
 
 void
 verb_history(struct client *c, char **argv, int argc)
 {
 	struct past *p = begin(c);
+	char *wrong;
 	int i;
 
 	for (i = 0; i < argc; i++)
-		if (!take(p, argv[i])) {
-			complain(c, "\"%s\": there are id= to= from= domain= message-id=", argv[i]);
+		if ((wrong = take(p, argv[i])) != NULL) {
+			complain(c, "%s", wrong);
+			free(wrong);
 			client_done(c, 64);
 			return;
 		}

@@ -34,7 +34,9 @@ def test_selectors():
                             (["from=A@one.test"], (1, 2)), (["to=y@near.test"], (1, 1)), (["to=y@NEAR.test", "domain=far.test"], (0, 0)),
                             (["id=" + b], (1, 1)), ([c, "domain=third.test"], (1, 1)), (["age<1h"], (3, 5)), (["age>1h"], (0, 0)),
                             (["size>4K"], (1, 1)), (["size<4K"], (2, 4)), (["state=held"], (0, 0)), (["reason~REFUSED"], (3, 5)),
-                            (["reason~nothing"], (0, 0)), (["tag=x"], (0, 0)), (["all"], (3, 5))):
+                            (["reason~nothing"], (0, 0)), (["tag=x"], (0, 0)), (["all"], (3, 5)), ([a, "id=" + b], (2, 3)),
+                            ([a, b, c, a], (3, 5)), ([a, c, "domain=far.test"], (2, 2)), (["from=<a@one.test>"], (1, 2)),
+                            (["to=<y@near.test>"], (1, 1))):
             assert count(p, *words) == want, (words, count(p, *words))
         assert {r["id"] for r in p.ctl_json("queue", "list", "domain=far.test")} == {a, b, c}
         rows = p.ctl_json("queue", "list", "domain=near.test")
@@ -42,6 +44,8 @@ def test_selectors():
         assert p.ctl_json("queue", "list", "domain=x.test") == []
         for words in (["from"], ["age>x"], ["state=odd"], ["colour=red"], ["id=!"]):
             assert p.ctl("queue", "list", *words)[0] == 64, words
+        for words in (["reason~"], ["tag="], ["to="], ["domain="], ["from=a", "from=b"], ["age>1s", "age>2s"]):
+            assert p.ctl("queue", "hold", *words)[0] == 64, words
         assert p.ctl("queue", "remove")[0] == 64
         by = {r["domain"]: r["recipients"] for r in p.ctl_json("queue", "summary", "by", "domain")}
         assert by == {"far.test": 3, "near.test": 1, "third.test": 1}, by
@@ -50,6 +54,29 @@ def test_selectors():
         by = p.ctl_json("queue", "summary", "by", "reason", "domain=far.test")
         assert by[0]["recipients"] == 3 and "refused" in by[0]["reason"], by
         assert p.ctl("queue", "summary")[0] == 0 and p.ctl("queue", "summary", "by", "colour")[0] == 64
+
+
+def test_many_ids():
+    with Postern(DEAD, sink=free_port()) as p:
+        assert p.ctl("pause", "delivery")[0] == 0
+        ids = [put(p, "a@one.test", ["x@far.test", "y@near.test"]) for _ in range(40)]
+        assert p.ctl_json("queue", "hold", *ids[1:]) == [{"messages": 39, "recipients": 78, "under_way": 0}]
+        assert {r["id"] for r in p.ctl_json("queue", "list", "state=held")} == set(ids[1:])
+        assert {r["id"] for r in p.ctl_json("queue", "list", *ids[:30])} == set(ids[:30])
+
+
+def test_nothing_fits():
+    """Its exit status; in JSON nothing is a line less, but for a count."""
+    with Postern(DEAD, sink=free_port()) as p:
+        assert p.ctl("queue", "list")[:2] == (0, "the queue is empty\n") and p.ctl("-j", "queue", "list")[:2] == (0, "")
+        put(p, "a@one.test", ["x@far.test"])
+        p.wait_log("status=deferred")
+        assert p.ctl("queue", "list", "all")[0] == 0
+        for words in (["list", "to=n@x.test"], ["list", "0000000000000"], ["summary", "to=n@x.test"], ["hold", "to=n@x.test"],
+                      ["remove", "0000000000000"], ["retry", "to=n@x.test"], ["bounce", "0000000000000", "0000000000001"]):
+            assert p.ctl("queue", *words)[0] == 1, words
+            assert p.ctl("-j", "queue", *words)[:2] == (1, ""), words
+        assert p.ctl("-j", "queue", "count", "to=n@x.test")[:2] == (1, '{"messages": 0, "recipients": 0}\n')
 
 
 def test_cat_parts():
@@ -141,10 +168,11 @@ def test_history_and_why():
         rows = p.ctl_json("history", "id=" + a)
         assert sorted(r["to"] for r in rows) == ["u@example.test", "x@far.test"] and {r["result"] for r in rows} == {"sent"}, rows
         assert rows[0]["from"] == "a@one.test" and rows[0]["attempt"] == 1 and any(r["code"] == 250 for r in rows), rows
-        for words, n in ((["to=X@far.test"], 1), (["from=a@one.test"], 2), (["message-id=<m1@x>"], 2), (["message-id=m1@x"], 2),
+        for words, n in ((["to=X@far.test"], 1), (["to=<x@far.test>"], 1), (["from=<a@one.test>"], 2), (["from=<>"], 0), (["from=a@one.test"], 2), (["message-id=<m1@x>"], 2), (["message-id=m1@x"], 2),
                          (["to=x@far.test", "message-id=no"], 0), (["domain=far.test", "id=" + a], 1)):
             assert len(p.ctl_json("history", *words)) == n, words
-        assert p.ctl("history", "to=nobody@x.test")[0] == 1 and p.ctl("history", "odd=1")[0] == 64
+        assert p.ctl("history", "to=nobody@x.test")[0] == 1 and all(
+            p.ctl("history", *words)[0] == 64 for words in (["odd=1"], ["to="], ["to=a", "to=b"], [a, "id=" + a]))
         status, out, _ = p.ctl("why", a)
         assert status == 0 and "not in the queue any more" in out and "<x@far.test> by " in out, out
         p.stop()
@@ -187,6 +215,7 @@ def test_explain():
     with Postern(DEAD, sink=free_port()) as p:
         row = p.ctl_json("explain", "x@far.test")[0]
         assert row["accepted"] and row["action"] == "out" and "smarthost 127.0.0.1" in row["goes"] and row["rule"] > 0, row
+        assert p.ctl_json("explain", "<x@far.test>", "from=<a@b.test>") == [row]
         assert p.ctl_json("explain", "x@example.test")[0]["action"] == "local"
         row = p.ctl_json("explain", "x@far.test", "client=192.0.2.9", "from=<>")[0]
         assert not row["accepted"] and row["code"] == 550, row
