@@ -150,9 +150,12 @@ next_of(const struct view *v, const struct p_env *e, uint32_t i)
 	struct dest_policy p = class_policy(child_conf(), e, r->domain);
 	int64_t end = v->msg.arrival + (int64_t)p.lifetime - clock_now();
 	enum rstate state = m != NULL ? m->rcpts[r->n].state : R_IDLE;
+	enum act pending = view_pending(v, i);
 
 	if (r->mark == MARK_HELD)
 		return xasprintf("it is held: nothing is tried until \"posternctl queue release %s\"", qid_text(v->msg.id).s);
+	if (pending != ACT_NONE)
+		return xasprintf("a delivery is under way now; if it fails, it is %s when that returns", act_words[pending].did);
 	if (state == R_FLYING)
 		return xstrdup("a delivery is under way now");
 	if (state == R_OWED || state == R_NOTICE)

@@ -3,6 +3,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include "addr.h"
 #include "clock.h"
 #include "ev.h"
@@ -140,8 +141,10 @@ query_shows(const struct query *q, const struct view *v, uint32_t i)
 struct span
 plural(uint64_t n, const char *what)
 {
+	size_t len = strlen(what);
+	bool ies = n != 1 && what[len - 1] == 'y';
 	struct span t;
 
-	snprintf(t.s, sizeof(t.s), "%llu %s%s", (unsigned long long)n, what, n == 1 ? "" : "s");
+	snprintf(t.s, sizeof(t.s), "%llu %.*s%s", (unsigned long long)n, (int)(len - ies), what, ies ? "ies" : n != 1 ? "s" : "");
 	return t;
 }

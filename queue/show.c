@@ -133,6 +133,15 @@ view_rcpt_state(const struct view *v, uint32_t i)
 	return v->msg.rcpts[i].mark == MARK_HELD ? "held" : "deferred";
 }
 
+enum act
+view_pending(const struct view *v, uint32_t i)
+{
+	const struct message *m = ready_find(v->msg.id);
+	uint32_t n = v->msg.rcpts[i].n;
+
+	return m != NULL && n < m->env.rcpts_n ? m->rcpts[n].later : ACT_NONE;
+}
+
 static int64_t
 due_in(const struct view *v, uint32_t i)
 {

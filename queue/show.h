@@ -4,6 +4,7 @@
 #ifndef SHOW_H
 #define SHOW_H
 
+#include "act.h"
 #include "buf.h"
 #include "index.h"
 
@@ -20,6 +21,8 @@ bool	 view_part(struct view *, struct index *, uint64_t id, uint32_t n, uint32_t
 bool	 view_some(struct view *, struct index *, uint64_t id, const uint32_t *n, size_t count);
 void	 view_free(struct view *);
 const char *view_rcpt_state(const struct view *, uint32_t i);	/* active, deferred, held */
+/* What an administrator has done to it that waits until its delivery returns, else ACT_NONE. */
+enum act view_pending(const struct view *, uint32_t i);
 /* Of the whole queue; deferred as view_rcpt_state says it. */
 struct index_count view_totals(struct index *);
 

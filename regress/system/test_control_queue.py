@@ -1,5 +1,7 @@
 """Selections, and what is done to what they mean."""
+import contextlib
 import re
+import threading
 
 from lib import LOCAL, Postern, Sink, free_port, until
 
@@ -60,7 +62,7 @@ def test_many_ids():
     with Postern(DEAD, sink=free_port()) as p:
         assert p.ctl("pause", "delivery")[0] == 0
         ids = [put(p, "a@one.test", ["x@far.test", "y@near.test"]) for _ in range(40)]
-        assert p.ctl_json("queue", "hold", *ids[1:]) == [{"messages": 39, "recipients": 78, "under_way": 0}]
+        assert p.ctl_json("queue", "hold", *ids[1:]) == [{"messages": 39, "recipients": 78, "under_way": 0, "replaced": 0}]
         assert {r["id"] for r in p.ctl_json("queue", "list", "state=held")} == set(ids[1:])
         assert {r["id"] for r in p.ctl_json("queue", "list", *ids[:30])} == set(ids[:30])
 
@@ -111,6 +113,48 @@ def test_hold_release_remove():
         p.wait_empty()
         assert sorted(m.rcpt[0] if hasattr(m, "rcpt") else "" for m in sink.mails) and len(sink.mails) == 2
         assert p.ctl("queue", "release", a)[0] == 1
+
+
+@contextlib.contextmanager
+def under_way():
+    """A message whose delivery waits until that is set, and is put off then."""
+    go = threading.Event()
+
+    def slow(_):
+        go.wait(20)
+        return "450 4.7.1 slow down"
+    with Sink(slow) as sink, Postern(DEAD, sink=sink.port) as p:
+        a = put(p, "one@example.test", ["x@far.test"])
+        until(lambda: "a delivery is under way" in p.ctl("why", a)[1])
+        try:
+            yield p, a, go
+        finally:
+            go.set()
+
+
+def test_pending_deeds():
+    """What is done to a recipient whose delivery is under way: it is told, the later command wins, and release undoes a hold."""
+    with under_way() as (p, a, go):
+        assert "when it returns" in p.ctl("queue", "hold", a)[1]
+        assert "held when the delivery under way returns" in p.ctl("queue", "show", a)[1]
+        assert "held when that returns" in p.ctl("why", a)[1]
+        assert p.ctl_json("queue", "show", a)[0]["recipients"][0]["pending"] == "hold"
+        assert p.ctl_json("queue", "release", a) == [{"messages": 1, "recipients": 1, "under_way": 0, "replaced": 0}]
+        assert p.ctl("queue", "release", a)[0] == 1
+        assert p.ctl_json("queue", "show", a)[0]["recipients"][0]["pending"] is None
+        go.set()
+        until(lambda: count(p, "state=deferred") == (1, 1))
+
+
+def test_later_deed_wins():
+    with under_way() as (p, a, go):
+        assert p.ctl("queue", "remove", a)[0] == 0 and p.ctl("queue", "release", a)[0] == 1
+        status, out, _ = p.ctl("queue", "hold", a)
+        assert status == 0 and "1 delivery under way" in out and "for 1 recipient this replaces" in out, out
+        assert p.ctl_json("queue", "hold", a)[0]["replaced"] == 0
+        assert p.ctl_json("queue", "bounce", a)[0]["replaced"] == 1 and p.ctl_json("queue", "hold", a)[0]["replaced"] == 1
+        go.set()
+        until(lambda: count(p, "state=held") == (1, 1))
 
 
 def test_bounce_and_expire():
