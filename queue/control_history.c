@@ -17,6 +17,7 @@
 #include "history.h"
 #include "qid.h"
 #include "ready.h"
+#include "reply.h"
 #include "rows.h"
 #include "sched.h"
 #include "show.h"
@@ -85,29 +86,17 @@ date_of(int64_t ms, char *s, size_t size)
 	return s;
 }
 
-/* The code and the text, which may begin with the enhanced code already. */
-static const char *
-between(const struct history_result *h)
+static void
+say_text(struct client *c, const struct history_result *h, const char *reply)
 {
-	size_t n = strlen(h->dsn);
+	char date[64];
 
-	return n == 0 || (strncmp(h->text, h->dsn, n) == 0 && (h->text[n] == ' ' || h->text[n] == '\0')) ? "" : h->dsn;
+	say(c, "%s  %s  %-8s  <%s> to <%s>%s%s: %s", date_of(h->when, date, sizeof(date)), qid_text(h->id).s,
+	    history_word(h->what), h->sender, h->addr, *h->relay != '\0' ? " by " : "", h->relay, reply);
 }
 
 static void
-say_text(struct client *c, const struct history_result *h)
-{
-	char date[64], code[16] = "";
-	const char *dsn = between(h);
-
-	if (h->code != 0)
-		snprintf(code, sizeof(code), "%u ", h->code);
-	say(c, "%s  %s  %-8s  <%s> to <%s>%s%s: %s%s%s%s", date_of(h->when, date, sizeof(date)), qid_text(h->id).s,
-	    history_word(h->what), h->sender, h->addr, *h->relay != '\0' ? " by " : "", h->relay, code, dsn, *dsn != '\0' ? " " : "", h->text);
-}
-
-static void
-say_json(struct client *c, const struct history_result *h)
+say_json(struct client *c, const struct history_result *h, const char *reply)
 {
 	struct buf b = BUF_INIT;
 
@@ -120,7 +109,7 @@ say_json(struct client *c, const struct history_result *h)
 	json_field(&b, "relay", h->relay);
 	buf_addf(&b, ", \"code\": %u", h->code);
 	json_field(&b, "dsn", h->dsn);
-	json_field(&b, "reply", h->text);
+	json_field(&b, "reply", reply);
 	buf_addf(&b, ", \"attempt\": %u, \"delay\": %lld}", h->attempt, (long long)(h->when > h->arrival ? h->when - h->arrival : 0) / 1000);
 	say_buf(c, &b);
 	buf_free(&b);
@@ -130,14 +119,14 @@ static void
 one(void *arg, const struct history_result *h)
 {
 	struct past *p = arg;
+	struct buf b = BUF_INIT;
 
 	if (!wanted(p, h))
 		return;
 	p->found++;
-	if (p->c->json)
-		say_json(p->c, h);
-	else
-		say_text(p->c, h);
+	reply_whole(&b, h->code, h->dsn, h->text);
+	(p->c->json ? say_json : say_text)(p->c, h, buf_str(&b));
+	buf_free(&b);
 }
 
 /* ---- what comes next ---- */

@@ -183,6 +183,32 @@ def test_reroute():
         p.wait_empty()
 
 
+def test_reply_has_the_code():
+    """Everywhere, after a restart as well; and the notice does not say it twice."""
+    with Sink(lambda _: "450 4.7.1 slow down") as sink, Postern(DEAD, sink=sink.port) as p:
+        a = put(p, "one@example.test", ["x@far.test"])
+        for _ in range(2):
+            until(lambda: count(p, "reason~450 4.7.1 slow") == (1, 1))
+            replies = [p.ctl_json("queue", "list")[0], *p.ctl_json("queue", "show", a), *p.ctl_json("queue", "show", a)[0]["recipients"],
+                       *p.ctl_json("why", a), p.ctl_json("history", a)[0]]
+            assert {r["reply"] for r in replies} == {"450 4.7.1 slow down"}, replies
+            assert p.ctl_json("queue", "summary", "by", "reason") == [{"reason": "450 4.7.1 slow down", "recipients": 1}]
+            for words in (["queue", "list"], ["queue", "show", a], ["why", a], ["history"], ["queue", "summary", "by", "reason"]):
+                assert re.search(r"[ (]450 4\.7\.1 slow down", p.ctl(*words)[1]), words
+            assert "(450 4.7.1 slow down)" in p.sendmail(program="mailq")[1]
+            p.stop()
+            p.start()
+        assert p.ctl("queue", "retry", a)[0] == 0
+        until(lambda: p.ctl_json("queue", "list")[0]["attempts"] == 2 and p.ctl_json("queue", "list")[0]["state"] == "deferred")
+        assert p.ctl_json("queue", "list")[0]["reply"] == "450 4.7.1 slow down"
+        assert p.ctl("queue", "expire", a)[0] == 0
+        notice = p.wait_mail("one")[0]
+        assert b"Diagnostic-Code: smtp; 450 4.7.1 slow down" in notice and b"450 450" not in notice, notice
+    with Postern(DEAD, sink=free_port()) as p:
+        put(p, "a@one.test", ["x@far.test"])
+        until(lambda: p.ctl_json("queue", "list")[0]["reply"].startswith("4.4.1 "))
+
+
 def test_suspend():
     with Sink() as sink, Postern(DEAD, sink=sink.port) as p:
         assert p.ctl("suspend", "domain", "far.test")[0] == 0 and p.ctl("suspend", "domain", "FAR.test")[0] == 1
