@@ -50,8 +50,8 @@ static void
 text_head(struct client *c, struct listing *l, const struct view *v)
 {
 	if (l->count == 0)
-		say(c, "%-13s  %6s  %4s  %-8s  %s", "ID", "size", "age", "state", "from, to");
-	say(c, "%-13s  %6s  %4s  %-8s  <%s>", qid_text(v->msg.id).s, size_text(v->msg.size).s,
+		say(c, "%-13s  %6s  %5s  %-8s  %s", "ID", "size", "age", "state", "from, to");
+	say(c, "%-13s  %6s  %5s  %-8s  <%s>", qid_text(v->msg.id).s, size_text(v->msg.size).s,
 	    span(clock_now() - v->msg.arrival).s, view_sum_state(&l->sum), v->msg.sender);
 }
 

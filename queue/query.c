@@ -1,9 +1,7 @@
 /*
  * query: see query.h. Rows that are in memory are asked as their rows are; whoever acts or shows asks memory again.
  */
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include "addr.h"
 #include "clock.h"
 #include "ev.h"
@@ -136,15 +134,4 @@ query_shows(const struct query *q, const struct view *v, uint32_t i)
 	    .uid = v->msg.uid };
 
 	return select_match(&q->s, &h, q->now);
-}
-
-struct span
-plural(uint64_t n, const char *what)
-{
-	size_t len = strlen(what);
-	bool ies = n != 1 && what[len - 1] == 'y';
-	struct span t;
-
-	snprintf(t.s, sizeof(t.s), "%llu %.*s%s", (unsigned long long)n, (int)(len - ies), what, ies ? "ies" : n != 1 ? "s" : "");
-	return t;
 }

@@ -56,7 +56,5 @@ bool	 query_walk(struct query *, void (*cb)(void *, const struct index_hit *), v
 /* Does the selection mean this recipient as it is in memory, or as it is shown? */
 bool	 query_wants(const struct query *, const struct message *, uint32_t n);
 bool	 query_shows(const struct query *, const struct view *, uint32_t i);
-/* A number of things: "1 message", "2 messages". */
-struct span plural(uint64_t n, const char *what);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * show: views of messages, and how sizes, spans and JSON are written.
+ * show: views of messages, and how JSON is written.
  *
  * Called by the control verbs. A view owns what it was given; its strings live as long as the message or row. Cannot fail; bytes that
  * are no UTF-8 become \u00XX in JSON.
@@ -190,37 +190,6 @@ const char *
 view_sum_state(const struct view_sum *s)
 {
 	return s->active ? "active" : s->deferred ? "deferred" : "held";
-}
-
-/* ---- spans and sizes ---- */
-
-struct span
-span(int64_t ms)
-{
-	static const struct { int64_t ms; char unit; } units[] = { { 86400000, 'd' }, { 3600000, 'h' }, { 60000, 'm' }, { 1000, 's' } };
-	struct span t;
-	size_t i;
-
-	if (ms < 0)
-		ms = 0;
-	for (i = 0; i < 3 && ms < 2 * units[i].ms; i++)
-		;
-	snprintf(t.s, sizeof(t.s), "%lld%c", (long long)(ms / units[i].ms), units[i].unit);
-	return t;
-}
-
-struct span
-size_text(uint64_t n)
-{
-	struct span t;
-
-	if (n < 10000)
-		snprintf(t.s, sizeof(t.s), "%llu", (unsigned long long)n);
-	else if (n < 10000 * 1024ULL)
-		snprintf(t.s, sizeof(t.s), "%lluK", (unsigned long long)n / 1024);
-	else
-		snprintf(t.s, sizeof(t.s), "%lluM", (unsigned long long)n / 1024 / 1024);
-	return t;
 }
 
 struct span

@@ -7,6 +7,7 @@
 #include "act.h"
 #include "buf.h"
 #include "index.h"
+#include "span.h"
 
 struct view {				/* a message, or a part of its recipients */
 	struct index_msg	 msg;		/* strings borrowed from memory or from row */
@@ -38,10 +39,6 @@ const char *view_sum_state(const struct view_sum *);	/* active, deferred, held *
 
 void	 json_str(struct buf *, const char *);
 void	 json_field(struct buf *, const char *name, const char *value);	/* , "name": "value" */
-/* "5s", "12m", "3h", "2d" */
-struct span { char s[32]; };
-struct span span(int64_t ms);
-struct span size_text(uint64_t bytes);
 /* "in 12m", "now", "never" */
 struct span next_text(const struct view *, uint32_t i);
 
