@@ -306,16 +306,21 @@ rest(const struct dest *d)
 	return least;
 }
 
-/* Jobs wait in the queue while all hosts rest; then a first connection looks whether it is over. They take along why. */
+/* Jobs wait in the queue while all hosts rest; then a first connection looks whether it is over. They take along why, and whose fault it is. */
 static void
 hand_back(struct dest *d, uint64_t ms)
 {
 	const char *why = d->set.n > 0 ? host_why(d->host[0]) : "";
 	struct verdict v = verdict(OUT_NOT_BEFORE, *why != '\0' ? "4.4.1" : "", why);
+	char relay[384];
 	struct job *j;
 
+	if (*why != '\0')
+		mx_relay(&d->set.v[0], relay, sizeof relay);
 	while ((j = dest_take(d)) != NULL) {
 		j->rest_ms = ms;
+		if (*why != '\0')
+			job_relay(j, relay);
 		job_settle(j, &v);
 	}
 }
