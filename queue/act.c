@@ -94,7 +94,7 @@ act_expire(struct message *m, uint32_t n)
 	if (m->rcpts[n].last == NULL)
 		rcpt_last(m, n, 450, "4.4.7", "it was not tried yet", "");
 	m->rcpts[n].job = NULL;
-	result_expired(m, n);
+	result_expired(m, n, "given up by the administrator");
 	return true;
 }
 
