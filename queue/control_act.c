@@ -156,7 +156,7 @@ act_on_selection(struct client *c, char **argv, int argc, enum act act)
 
 /* ---- the verbs ---- */
 
-/* What waits need not be loaded for the answer: it is brought in by and by. */
+/* What waits need not be loaded for the answer: it is brought in by and by. What is held is not meant, with --dry-run as without. */
 static void
 retry_all(struct client *c, struct query *q)
 {
@@ -169,6 +169,10 @@ retry_all(struct client *c, struct query *q)
 		return;
 	}
 	selected(c, q);
+	if (q->s.dry) {
+		client_done(c, 0);
+		return;
+	}
 	load_retry_all();
 	acted(c, q);
 }
@@ -186,7 +190,7 @@ verb_retry(struct client *c, char **argv, int argc)
 		q->act = ACT_RETRY_HELD;
 	if (!q->s.dry)
 		sched_wake_all();
-	if (q->s.whole && !q->s.dry) {
+	if (q->s.whole) {
 		c->step = NULL;
 		retry_all(c, q);
 	}

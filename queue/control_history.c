@@ -169,7 +169,8 @@ say_next(struct client *c, const struct view *v, const struct p_env *e, uint32_t
 	struct buf b = BUF_INIT;
 
 	if (!c->json)
-		say(c, "now: <%s> is %s, tried %u times: %s", r->addr, view_rcpt_state(v, i), r->attempts, next);
+		say(c, "now: <%s> is %s, tried %s%s%s: %s", r->addr, view_rcpt_state(v, i), plural(r->attempts, "time").s,
+		    *r->reply != '\0' ? ", last reply: " : "", r->reply, next);
 	else {
 		buf_adds(&b, "{\"id\": ");
 		json_str(&b, qid_text(v->msg.id).s);
