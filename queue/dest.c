@@ -76,6 +76,14 @@ leave(struct dest *d)
 }
 
 static void
+forget_why(struct dest *d)
+{
+	free(d->why.text);
+	free(d->why.relay);
+	d->why.text = d->why.relay = NULL;
+}
+
+static void
 forget(struct dest *d)
 {
 	struct dest **at = &ds.bucket[d->hash % BUCKETS];
@@ -85,6 +93,7 @@ forget(struct dest *d)
 	*at = d->hash_next;
 	TAILQ_REMOVE(&ds.idle, d, link);
 	ds.n_idle--;
+	forget_why(d);
 	free(d->action);
 	free(d->domain);
 	free(d);
@@ -338,8 +347,28 @@ dest_rest(struct dest *d, int64_t until)
 	if (until <= d->rest)
 		return;
 	d->rest = until;
+	forget_why(d);
 	if (d->where == DEST_READY)
 		place(d);
+}
+
+void
+dest_rest_why(struct dest *d, const char *dsn, const char *text, const char *relay)
+{
+	if (d->why.text != NULL && strcmp(d->why.text, text) == 0)
+		return;
+	forget_why(d);
+	strlcpy(d->why.dsn, dsn, sizeof(d->why.dsn));
+	d->why.text = xstrdup(text);
+	d->why.relay = xstrdup(relay);
+}
+
+void
+dest_wait(const struct dest *d, struct message *m, uint32_t n)
+{
+	rcpt_due(m, n, d->rest);
+	if (d->why.text != NULL && m->rcpts[n].last == NULL)
+		rcpt_last(m, n, 0, d->why.dsn, d->why.text, d->why.relay);
 }
 
 void
@@ -398,6 +427,7 @@ dest_wake_at(void)
 	return at;
 }
 
+/* Its recipients are due now, or when the rest is over. */
 static struct message *
 take_out(struct parcel *p, int64_t due)
 {
@@ -407,7 +437,10 @@ take_out(struct parcel *p, int64_t due)
 
 	for (n = p->first; n != UINT32_MAX; n = next) {
 		next = m->rcpts[n].next;
-		rcpt_due(m, n, due);
+		if (due == d->rest)
+			dest_wait(d, m, n);
+		else
+			rcpt_due(m, n, due);
 		rcpt_set(m, n, R_IDLE);
 	}
 	unlink_parcel(p);

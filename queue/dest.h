@@ -51,6 +51,7 @@ struct dest {
 	int		 index;			/* of the action; -1: not there any more */
 	int		 kind;			/* enum action_kind */
 	int64_t		 rest;			/* nothing is sent before; clock_now() */
+	struct { char dsn[12], *text, *relay; } why;	/* ... NULL: no host's doing, or not known */
 	uint64_t	 hash;
 	enum { DEST_IDLE, DEST_WAITING, DEST_READY, DEST_RESTING } where;
 	struct dest	*hash_next;
@@ -75,6 +76,9 @@ void	 dest_job_done(struct dest *);
 void	 dest_pace(struct dest *, int64_t now);	/* one of its jobs ended */
 /* Nothing is sent to it before that time. */
 void	 dest_rest(struct dest *, int64_t until);
+void	 dest_rest_why(struct dest *, const char *dsn, const char *text, const char *relay);	/* what was told of this rest */
+/* Recipient n, which is R_IDLE, is due at the end of the rest; was it not tried yet, the reason of that is its reply so far. */
+void	 dest_wait(const struct dest *, struct message *, uint32_t n);
 void	 dest_rest_domain(const char *domain, int64_t until);	/* every destination of that domain; 0: its rest is over */
 void	 dest_wake(int64_t now);		/* those whose rest is over stand in the round again */
 void	 dest_wake_all(void);			/* every rest is over */

@@ -144,18 +144,24 @@ deferred(struct message *m, uint32_t n)
 	tell_delay(m, n, &p, now);
 }
 
+/* No attempt, but its reason can be told: of this recipient if it was not tried yet, and of those who wait for the same hosts. */
 static void
-not_before(struct message *m, uint32_t n, struct dest *d, uint64_t rest_ms)
+not_before(struct message *m, struct dest *d, const struct p_job_result *p, const struct p_result *r)
 {
-	int64_t now = clock_now(), until = now + (int64_t)(rest_ms < REST_MAX ? rest_ms : REST_MAX);
-	struct dest_policy p = result_policy(m, n);
+	int64_t now = clock_now(), until = now + (int64_t)(p->rest_ms < REST_MAX ? p->rest_ms : REST_MAX);
+	struct dest_policy policy = result_policy(m, r->n);
 
-	rcpt_due(m, n, until);
-	m->rcpts[n].job = NULL;
-	rcpt_set(m, n, R_IDLE);
-	tell_delay(m, n, &p, now);
-	if (d->kind == ACTION_RELAY)
-		dest_rest(d, until);
+	if (*r->text != '\0' && m->rcpts[r->n].last == NULL)
+		rcpt_last(m, r->n, r->code, r->dsn, r->text, p->relay);
+	rcpt_due(m, r->n, until);
+	m->rcpts[r->n].job = NULL;
+	rcpt_set(m, r->n, R_IDLE);
+	tell_delay(m, r->n, &policy, now);
+	if (d->kind != ACTION_RELAY)
+		return;
+	dest_rest(d, until);
+	if (*r->text != '\0')
+		dest_rest_why(d, r->dsn, r->text, p->relay);
 }
 
 static void
@@ -166,9 +172,7 @@ take_one(struct message *m, struct job *j, const struct p_job_result *p, const s
 		return;
 	}
 	if (r->outcome == OUT_NOT_BEFORE) {
-		if (*r->text != '\0' && m->rcpts[r->n].last == NULL)	/* so that its reason can be told before it was tried */
-			rcpt_last(m, r->n, r->code, r->dsn, r->text, p->relay);
-		not_before(m, r->n, j->d, p->rest_ms);
+		not_before(m, j->d, p, r);
 		return;
 	}
 	m->rcpts[r->n].remote_dsn = r->remote_dsn != 0;

@@ -125,7 +125,7 @@ enqueue(struct message *m, uint32_t n, int64_t now)
 	if (suspend_has(d->domain))
 		rcpt_due(m, n, now + SUSPEND_MS);
 	else if (d->rest > now + REST_MS)
-		rcpt_due(m, n, d->rest);
+		dest_wait(d, m, n);
 	else if ((later = dest_put_off(d, m, left(), now)) > 0)
 		rcpt_due(m, n, later);
 	else

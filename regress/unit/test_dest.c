@@ -163,6 +163,8 @@ rests(void)
 	fill(a, m1);
 	fill(a, m2);
 	dest_rest(a, 10000);
+	dest_rest_why(a, "4.4.1", "refused", "mx1[192.0.2.1]:25");
+	rcpt_last(m1, 1, 450, "4.2.2", "full", "mx2");
 	TEST(dest_next() == NULL);
 	TEST_INT(dest_wake_at(), 10000);
 	dest_wake(9999);
@@ -170,7 +172,15 @@ rests(void)
 	TEST(dest_evict(10000) == NULL);
 	TEST(dest_evict(9999) == m1);
 	TEST(m1->count[R_IDLE] == 2 && m1->rcpts[0].due == 10000);
-	dest_wake(10000);
+	if (TEST(m1->rcpts[0].last != NULL)) {
+		TEST_STR(m1->rcpts[0].last->full, "4.4.1 refused");
+		TEST_STR(m1->rcpts[0].last->relay, "mx1[192.0.2.1]:25");
+	}
+	TEST_STR(m1->rcpts[1].last->full, "450 4.2.2 full");
+	dest_rest(a, 10001);		/* another one, of which nothing was told */
+	dest_wait(a, m2, 0);
+	TEST(m2->rcpts[0].due == 10001 && m2->rcpts[0].last == NULL);
+	dest_wake(10001);
 	TEST(dest_next() == a);
 	TEST(dest_take(a, 1, &first, &n) == m2);
 	dest_job_done(a);
