@@ -39,7 +39,7 @@ const char *view_sum_state(const struct view_sum *);	/* active, deferred, held *
 
 void	 json_str(struct buf *, const char *);
 void	 json_field(struct buf *, const char *name, const char *value);	/* , "name": "value" */
-/* "in 12m", "now", "never" */
+/* "in 12m", "in 4h20m", "now", "never" */
 struct span next_text(const struct view *, uint32_t i);
 
 #endif
