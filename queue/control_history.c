@@ -142,7 +142,7 @@ next_of(const struct view *v, const struct p_env *e, uint32_t i)
 	enum act pending = view_pending(v, i);
 
 	if (r->mark == MARK_HELD)
-		return xasprintf("it is held: nothing is tried until \"posternctl queue release %s\"", qid_text(v->msg.id).s);
+		return xasprintf("nothing is tried until \"posternctl queue release %s\"", qid_text(v->msg.id).s);
 	if (pending != ACT_NONE)
 		return xasprintf("a delivery is under way now; if it fails, it is %s when that returns", act_words[pending].did);
 	if (state == R_FLYING)
@@ -265,7 +265,7 @@ static char *
 set_id(struct past *p, const char *value)
 {
 	if (p->has_id)
-		return xstrdup("an id was given twice");
+		return xstrdup("history has one id at a time");
 	p->has_id = qid_parse(value, &p->id);
 	return p->has_id ? NULL : xasprintf("\"%s\" is no queue id", value);
 }

@@ -64,7 +64,7 @@ text_rcpt(struct client *c, struct listing *l, const struct view *v, uint32_t i)
 	if (r->attempts == 0 && *r->reply == '\0')
 		say(c, "%40s<%s>", "", r->addr);
 	else
-		say(c, "%40s<%s> %s, tried %u times, next %s: %s", "", r->addr, view_rcpt_state(v, i), r->attempts,
+		say(c, "%40s<%s> %s, tried %s, next %s: %s", "", r->addr, view_rcpt_state(v, i), plural(r->attempts, "time").s,
 		    next_text(v, i).s, r->reply);
 }
 
@@ -150,8 +150,8 @@ show_rcpt(struct client *c, struct listing *l, const struct view *v, uint32_t i)
 	enum act pending = view_pending(v, i);
 
 	(void)l;
-	say(c, "%-12s <%s> by action %s: %s, tried %u times, next %s", "to", r->addr, r->action, view_rcpt_state(v, i),
-	    r->attempts, next_text(v, i).s);
+	say(c, "%-12s <%s> by action %s: %s, tried %s, next %s", "to", r->addr, r->action, view_rcpt_state(v, i),
+	    plural(r->attempts, "time").s, next_text(v, i).s);
 	if (pending != ACT_NONE)
 		say(c, "%-12s   %s when the delivery under way returns", "", act_words[pending].did);
 	if (*r->reply != '\0')
