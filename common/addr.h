@@ -44,6 +44,8 @@ const char *addr_parse(const char *s, size_t n, enum addr_kind, struct addr *, s
 void	addr_key(const char *text, char *user, size_t size, bool cut_tag);
 /* Domain of local@domain (text may have a quoted local part), "" if none. Points into text. */
 const char *addr_domain(const char *text);
+/* What stands between < and >, or else all of it: *n bytes of it. Points into text. */
+const char *addr_inside(const char *text, size_t *n);
 /* A domain name that is fit for EHLO and for the DNS: labels, lengths. Address literals too if allowed. */
 bool	addr_valid_domain(const char *, bool literal_too);
 /*

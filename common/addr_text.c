@@ -205,3 +205,13 @@ utf8_clean(const char *s, size_t n)
 	}
 	return true;
 }
+
+const char *
+addr_inside(const char *text, size_t *n)
+{
+	*n = strlen(text);
+	if (*n < 2 || text[0] != '<' || text[*n - 1] != '>')
+		return text;
+	*n -= 2;
+	return text + 1;
+}

@@ -172,8 +172,13 @@ static bool
 dest_block(struct parse *p, struct conf_dest *d, const struct opt_row *rows, size_t n)
 {
 	struct dest_parse dp = { .d = d, .rows = rows, .n = n };
+	struct conf_pos at = conf_last(p)->pos;
 
-	return conf_items(p, dest_item, &dp);
+	if (!conf_items(p, dest_item, &dp))
+		return false;
+	if ((d->has & DEST_HAS_LIFETIME) && (d->has & DEST_HAS_DELAY_NOTICE) && d->delay_notice >= d->lifetime)
+		conf_report(p->unit, &at, true, "nobody is told of a delay here: mail is given up before delay-notice comes");
+	return true;
 }
 
 /* ---- destination ---- */

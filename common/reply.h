@@ -43,6 +43,11 @@ struct reply_meaning {
 	const char	*what;		/* in plain words */
 	const char	*helps;		/* what usually helps */
 };
+/* "450 4.7.1 slow down": added to b, which is empty. code 0: no server spoke. The text may begin with the enhanced code already. */
+void	 reply_whole(struct buf *b, unsigned code, const char *dsn, const char *text);
+/* The same without the code, if it begins with that one. Points into it. */
+const char *reply_behind_code(const char *whole, unsigned code);
+
 /* Never NULL. */
 const struct reply_meaning *reply_meaning(enum reply_stage, unsigned code, const char *dsn);
 /* What an enhanced code of ours means, where no server replied; deed and dsn say nothing. Never NULL. */

@@ -250,12 +250,11 @@ static bool
 open_host(struct conn *c, const struct mx_host *mx, struct host *h)
 {
 	const struct sockaddr *sa = (const struct sockaddr *)&mx->sa;
-	char address[46], text[200];
+	char text[200];
 	struct verdict v;
 	int fd, on = 1;
 
-	mx_address(sa, address, sizeof address);
-	snprintf(c->relay, sizeof c->relay, "%s[%s]:%u", mx->name, address, mx_port(sa));
+	mx_relay(mx, c->relay, sizeof c->relay);
 	c->host = h;
 	fd = socket(sa->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd == -1) {

@@ -321,15 +321,21 @@ rest(const struct dest *d)
 	return least;
 }
 
-/* Jobs wait in the queue while all hosts rest; then a first connection looks whether it is over. They take along why. */
+/* Jobs wait in the queue while all hosts rest; then a first connection looks whether it is over. They take along why, and whose fault it is. */
 static void
 hand_back(struct dest *d, uint64_t ms)
 {
 	const char *why = d->set.n > 0 ? host_why(d->host[0]) : "";
+	char relay[384];
 	struct job *j;
 
-	while ((j = dest_take(d)) != NULL)
+	if (*why != '\0')
+		mx_relay(&d->set.v[0], relay, sizeof relay);
+	while ((j = dest_take(d)) != NULL) {
+		if (*why != '\0')
+			job_relay(j, relay);
 		job_put_off(j, ms, *why != '\0' ? "4.4.1" : "", why);
+	}
 }
 
 /* Nothing comes back here while the source is suspended. */

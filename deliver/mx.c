@@ -4,6 +4,7 @@
  */
 #include <netinet/in.h>
 #include <arpa/inet.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "buf.h"
@@ -272,4 +273,14 @@ mx_port(const struct sockaddr *sa)
 	if (sa->sa_family == AF_INET6)
 		return ntohs(((const struct sockaddr_in6 *)(const void *)sa)->sin6_port);
 	return ntohs(((const struct sockaddr_in *)(const void *)sa)->sin_port);
+}
+
+void
+mx_relay(const struct mx_host *h, char *out, size_t size)
+{
+	const struct sockaddr *sa = (const struct sockaddr *)&h->sa;
+	char address[46];
+
+	mx_address(sa, address, sizeof address);
+	snprintf(out, size, "%s[%s]:%u", h->name, address, mx_port(sa));
 }

@@ -49,5 +49,6 @@ char	*mx_text(const struct mx_set *);
 /* "192.0.2.1" or "2001:db8::1"; size >= 46. */
 void	 mx_address(const struct sockaddr *, char *out, size_t size);
 uint16_t mx_port(const struct sockaddr *);
+void	 mx_relay(const struct mx_host *, char *out, size_t size);	/* "name[address]:port", as logs and the queue call it */
 
 #endif

@@ -22,6 +22,11 @@
 
 #define PART	500		/* recipients at once */
 
+const struct act_words act_words[ACT__N] = { [ACT_RETRY] = { "retry", "tried again" }, [ACT_HOLD] = { "hold", "held" },
+	[ACT_RELEASE] = { "release", "released" }, [ACT_REMOVE] = { "remove", "removed" },
+	[ACT_BOUNCE] = { "bounce", "returned to the sender" }, [ACT_EXPIRE] = { "expire", "given up" },
+	[ACT_REROUTE] = { "reroute", "routed anew" }, [ACT_RETRY_HELD] = { "retry", "tried again" } };
+
 /* Each finds the recipient R_IDLE, R_HELD or R_OWED; asked: since when it is wanted; -> something was done */
 
 /* Due since it was asked for, so that a rest of its destination that began later holds. */
@@ -101,7 +106,7 @@ act_expire(struct message *m, uint32_t n, int64_t asked)
 	if (m->rcpts[n].last == NULL)
 		rcpt_last(m, n, 450, "4.4.7", "it was not tried yet", "");
 	m->rcpts[n].job = NULL;
-	result_expired(m, n);
+	result_expired(m, n, "given up by the administrator");
 	return true;
 }
 
@@ -126,15 +131,23 @@ static bool (*const deeds[])(struct message *, uint32_t, int64_t) = { [ACT_RETRY
 	[ACT_REROUTE] = act_reroute,
 	[ACT_RETRY_HELD] = act_retry_held };
 
-/* What it is doing now cannot be taken back. */
-static bool
-note_later(struct message *m, uint32_t n, enum act act)
+/* What it is doing now cannot be taken back: the deed waits, and takes the place of one that waits already. */
+static void
+note_later(struct acting *a, struct rcpt *r)
 {
-	if (act == ACT_RETRY || act == ACT_RETRY_HELD)
-		return false;
-	m->rcpts[n].later = act == ACT_RELEASE ? ACT_NONE : (uint8_t)act;
-	m->later = true;
-	return act != ACT_RELEASE;
+	if (a->act == ACT_RETRY)
+		return;
+	if (a->act == ACT_RELEASE || a->act == ACT_RETRY_HELD) {
+		a->done += r->later == ACT_HOLD;
+		if (r->later == ACT_HOLD)
+			r->later = ACT_NONE;
+		return;
+	}
+	a->replaced += r->later != ACT_NONE && r->later != a->act;
+	a->later++;
+	a->done++;
+	r->later = (uint8_t)a->act;
+	a->m->later = true;
 }
 
 /* Those are chosen that are meant as they are now: what stands in line leaves it, and is not due for others' eyes any more. */
@@ -156,12 +169,9 @@ act_one(struct acting *a, uint32_t n)
 	struct message *m = a->m;
 	uint8_t state = m->rcpts[n].state;
 
-	if (state == R_FLYING || state == R_ROUTING) {
-		if (note_later(m, n, a->act)) {
-			a->later++;
-			a->done++;
-		}
-	} else if (state != R_NOTICE && state != R_FINAL)
+	if (state == R_FLYING || state == R_ROUTING)
+		note_later(a, &m->rcpts[n]);
+	else if (state != R_NOTICE && state != R_FINAL)
 		a->done += deeds[a->act](m, n, a->asked);
 }
 

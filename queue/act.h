@@ -1,7 +1,8 @@
 /*
  * act: what an administrator does to recipients: retry, hold, release, remove, bounce, expire, reroute.
  *
- * Used by the control verbs, and by sched.c when a delivery returns that was under way meanwhile.
+ * Used by the control verbs, and by sched.c when a delivery returns that was under way meanwhile. What waits for that is known in memory
+ * alone; of several commands the last one counts.
  */
 #ifndef ACT_H
 #define ACT_H
@@ -20,7 +21,10 @@ struct acting {
 	bool		*chosen;		/* by recipient */
 	uint32_t	 at;			/* the next one */
 	uint32_t	 done, later;		/* those acted on; of them those whose delivery is under way */
+	uint32_t	 replaced;		/* ... for which another act waited, that is not done now */
 };
+
+extern const struct act_words { const char *name, *did; } act_words[ACT__N];	/* "hold", "held" */
 
 /* Its recipients that wants says, as it was asked for at that time. The caller's pin on the message goes over to it. */
 void	 act_begin(struct acting *, struct message *, enum act, int64_t asked, bool (*wants)(void *, const struct message *, uint32_t n),

@@ -14,7 +14,7 @@
 #include "io.h"
 
 #define CONTROL_LINE	4096		/* most bytes of a client's line */
-#define CONTROL_WORDS	16
+#define CONTROL_WORDS	320		/* more than queue ids fit into it */
 #define CONTROL_CLIENTS	64
 #define CONTROL_SLICE	5		/* ms of a turn that queries may take */
 #define CONTROL_HIGH	(256 * 1024)	/* unsent answer at which a query waits */

@@ -18,10 +18,6 @@
 #include "rows.h"
 #include "sched.h"
 
-static const struct { const char *name, *did; } acts[ACT__N] = { [ACT_RETRY] = { "retry", "tried again" }, [ACT_HOLD] = { "hold", "held" },
-	[ACT_RELEASE] = { "release", "released" }, [ACT_REMOVE] = { "remove", "removed" },
-	[ACT_BOUNCE] = { "bounce", "returned to the sender" }, [ACT_EXPIRE] = { "expire", "given up" },
-	[ACT_REROUTE] = { "reroute", "routed anew" }, [ACT_RETRY_HELD] = { "retry", "tried again" } };
 
 /* ---- the answer ---- */
 
@@ -32,11 +28,9 @@ nothing(struct client *c, const struct query *q)
 		client_done(c, 0);
 		return;
 	}
-	if (q->s.has_id)
-		complain(c, "%s: no such message in the queue", qid_text(q->s.id).s);
-	else if (c->json)
-		say(c, "{\"messages\": 0, \"recipients\": 0}");
-	else
+	if (q->s.nids == 1)
+		complain(c, "%s: no such message in the queue", qid_text(q->s.ids[0]).s);
+	else if (!c->json)
 		say(c, "nothing in the queue is meant by this");
 	client_done(c, 1);
 }
@@ -55,18 +49,21 @@ selected(struct client *c, const struct query *q)
 static void
 acted(struct client *c, const struct query *q)
 {
-	const char *did = acts[q->act].did;
+	const char *did = act_words[q->act].did;
 
 	index_soon(control_index());
-	log_info("queue %s: %s, %s, by uid %u", acts[q->act].name, plural(q->done_messages, "message").s,
+	log_info("queue %s: %s, %s, by uid %u", act_words[q->act].name, plural(q->done_messages, "message").s,
 	    plural(q->done_recipients, "recipient").s, c->uid);
 	if (c->json)
-		say(c, "{\"messages\": %llu, \"recipients\": %llu, \"under_way\": %llu}", (unsigned long long)q->done_messages,
-		    (unsigned long long)q->done_recipients, (unsigned long long)q->later);
+		say(c, "{\"messages\": %llu, \"recipients\": %llu, \"under_way\": %llu, \"replaced\": %llu}",
+		    (unsigned long long)q->done_messages, (unsigned long long)q->done_recipients, (unsigned long long)q->later,
+		    (unsigned long long)q->replaced);
 	else
 		say(c, "%s, %s %s", plural(q->done_messages, "message").s, plural(q->done_recipients, "recipient").s, did);
 	if (q->later > 0 && !c->json)
 		say(c, "of them %s under way: what is not delivered now is %s when it returns", plural(q->later, "delivery").s, did);
+	if (q->replaced > 0 && !c->json)
+		say(c, "for %s this replaces an earlier command that waited", plural(q->replaced, "recipient").s);
 	client_done(c, q->done_recipients > 0 || q->resumed ? 0 : 1);
 }
 
@@ -86,8 +83,9 @@ done_with(struct query *q, uid_t by)
 	q->done_messages += a->done > 0;
 	q->done_recipients += a->done;
 	q->later += a->later;
+	q->replaced += a->replaced;
 	if (a->done > 0)
-		log_info("%s: %s, %s, by uid %u", qid_text(q->turn).s, acts[q->act].did, plural(a->done, "recipient").s, by);
+		log_info("%s: %s, %s, by uid %u", qid_text(q->turn).s, act_words[q->act].did, plural(a->done, "recipient").s, by);
 	q->turn = 0;
 }
 
@@ -171,7 +169,7 @@ act_on_selection(struct client *c, char **argv, int argc, enum act act)
 
 /* ---- the verbs ---- */
 
-/* What waits need not be loaded for the answer: it is brought in by and by. */
+/* What waits need not be loaded for the answer: it is brought in by and by. What is held is not meant, with --dry-run as without. */
 static void
 retry_all(struct client *c, struct query *q)
 {
@@ -184,6 +182,10 @@ retry_all(struct client *c, struct query *q)
 		return;
 	}
 	selected(c, q);
+	if (q->s.dry) {
+		client_done(c, 0);
+		return;
+	}
 	load_retry_all();
 	acted(c, q);
 }
@@ -197,10 +199,11 @@ verb_retry(struct client *c, char **argv, int argc)
 	q = c->query;
 	if (c->closing)
 		return;
-	if (q->s.has_id)
+	if (q->s.nids > 0)
 		q->act = ACT_RETRY_HELD;
-	if (q->s.whole && !q->s.dry) {
-		sched_wake_all();
+	if (q->s.whole) {
+		if (!q->s.dry)
+			sched_wake_all();
 		c->step = NULL;
 		retry_all(c, q);
 	}
@@ -212,7 +215,7 @@ verb_act(struct client *c, char **argv, int argc)
 {
 	enum act act = ACT_RETRY;
 
-	while (act < ACT__N && strcmp(acts[act].name, c->sub) != 0)
+	while (act < ACT__N && strcmp(act_words[act].name, c->sub) != 0)
 		act++;
 	if (act == ACT__N)
 		fatalx("\"%s\" is no act", c->sub);

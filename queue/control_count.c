@@ -89,11 +89,33 @@ by_domain(struct groups *g, const struct index_hit *h, int64_t now)
 	groups_add(g, h->domain, h->weight);
 }
 
+/* A reply that quotes the recipient would make a group of each: <> stands for him. */
+static void
+without_addr(struct buf *b, const char *reply, const char *addr)
+{
+	size_t n = strlen(addr);
+	const char *p;
+
+	for (; (p = strcasestr(reply, addr)) != NULL; reply = p + n) {
+		bool in = p > reply && p[-1] == '<' && p[n] == '>';
+
+		buf_add(b, reply, (size_t)(p - reply) - in);
+		buf_adds(b, "<>");
+		p += in;
+	}
+	buf_adds(b, reply);
+}
+
 static void
 by_reason(struct groups *g, const struct index_hit *h, int64_t now)
 {
+	struct buf b = BUF_INIT;
+
 	(void)now;
-	groups_add(g, *h->reply != '\0' ? h->reply : "(not tried yet)", h->weight);
+	if (*h->addr != '\0')
+		without_addr(&b, h->reply, h->addr);
+	groups_add(g, b.len > 0 ? buf_str(&b) : "(not tried yet)", h->weight);
+	buf_free(&b);
 }
 
 static void

@@ -55,11 +55,22 @@ set_client(struct match_facts *f, struct sockaddr_storage *ss, const char *text)
 	return true;
 }
 
+/* Without the <> that it may stand in, which are cut off. */
+static const char *
+bare(char *word)
+{
+	size_t n;
+	const char *inside = addr_inside(word, &n);
+
+	word[(size_t)(inside - word) + n] = '\0';
+	return inside;
+}
+
 static bool
-take(struct match_facts *f, struct sockaddr_storage *ss, const char *word)
+take(struct match_facts *f, struct sockaddr_storage *ss, char *word)
 {
 	if (strncmp(word, "from=", 5) == 0)
-		f->mail_from = strcmp(word + 5, "<>") == 0 ? "" : word + 5;
+		f->mail_from = bare(word + 5);
 	else if (strncmp(word, "tag=", 4) == 0)
 		f->tag = word + 4;
 	else if (strncmp(word, "helo=", 5) == 0)
@@ -172,10 +183,11 @@ verb_explain(struct client *c, char **argv, int argc)
 	struct sockaddr_storage ss;
 	struct question *q;
 	struct addr a;
-	size_t used;
+	size_t used, n;
+	const char *addr = addr_inside(argv[0], &n);
 	int i;
 
-	if (addr_parse(argv[0], strlen(argv[0]), ADDR_BARE, &a, &used) != NULL || used != strlen(argv[0])) {
+	if (addr_parse(addr, n, ADDR_BARE, &a, &used) != NULL || used != n) {
 		complain(c, "\"%s\" is no address", argv[0]);
 		client_done(c, 64);
 		return;

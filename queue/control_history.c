@@ -16,6 +16,7 @@
 #include "policy.h"
 #include "qid.h"
 #include "ready.h"
+#include "reply.h"
 #include "rows.h"
 #include "sched.h"
 #include "show.h"
@@ -84,29 +85,17 @@ date_of(int64_t ms, char *s, size_t size)
 	return s;
 }
 
-/* The code and the text, which may begin with the enhanced code already. */
-static const char *
-between(const struct history_result *h)
+static void
+say_text(struct client *c, const struct history_result *h, const char *reply)
 {
-	size_t n = strlen(h->dsn);
+	char date[64];
 
-	return n == 0 || (strncmp(h->text, h->dsn, n) == 0 && (h->text[n] == ' ' || h->text[n] == '\0')) ? "" : h->dsn;
+	say(c, "%s  %s  %-8s  <%s> to <%s>%s%s: %s", date_of(h->when, date, sizeof(date)), qid_text(h->id).s,
+	    history_word(h->what), h->sender, h->addr, *h->relay != '\0' ? " by " : "", h->relay, reply);
 }
 
 static void
-say_text(struct client *c, const struct history_result *h)
-{
-	char date[64], code[16] = "";
-	const char *dsn = between(h);
-
-	if (h->code != 0)
-		snprintf(code, sizeof(code), "%u ", h->code);
-	say(c, "%s  %s  %-8s  <%s> to <%s>%s%s: %s%s%s%s", date_of(h->when, date, sizeof(date)), qid_text(h->id).s,
-	    history_word(h->what), h->sender, h->addr, *h->relay != '\0' ? " by " : "", h->relay, code, dsn, *dsn != '\0' ? " " : "", h->text);
-}
-
-static void
-say_json(struct client *c, const struct history_result *h)
+say_json(struct client *c, const struct history_result *h, const char *reply)
 {
 	struct buf b = BUF_INIT;
 
@@ -119,7 +108,7 @@ say_json(struct client *c, const struct history_result *h)
 	json_field(&b, "relay", h->relay);
 	buf_addf(&b, ", \"code\": %u", h->code);
 	json_field(&b, "dsn", h->dsn);
-	json_field(&b, "reply", h->text);
+	json_field(&b, "reply", reply);
 	buf_addf(&b, ", \"attempt\": %u, \"delay\": %lld}", h->attempt, (long long)(h->when > h->arrival ? h->when - h->arrival : 0) / 1000);
 	say_buf(c, &b);
 	buf_free(&b);
@@ -129,14 +118,14 @@ static void
 one(void *arg, const struct history_result *h)
 {
 	struct past *p = arg;
+	struct buf b = BUF_INIT;
 
 	if (!wanted(p, h))
 		return;
 	p->found++;
-	if (p->c->json)
-		say_json(p->c, h);
-	else
-		say_text(p->c, h);
+	reply_whole(&b, h->code, h->dsn, h->text);
+	(p->c->json ? say_json : say_text)(p->c, h, buf_str(&b));
+	buf_free(&b);
 }
 
 /* ---- what comes next ---- */
@@ -149,9 +138,12 @@ next_of(const struct view *v, const struct p_env *e, uint32_t i)
 	struct dest_policy p = policy_for(e, r->action, r->domain, r->relay);
 	int64_t end = v->msg.arrival + (int64_t)p.lifetime - clock_now();
 	enum rstate state = m != NULL ? m->rcpts[r->n].state : R_IDLE;
+	enum act pending = view_pending(v, i);
 
 	if (r->mark == MARK_HELD)
-		return xasprintf("it is held: nothing is tried until \"posternctl queue release %s\"", qid_text(v->msg.id).s);
+		return xasprintf("nothing is tried until \"posternctl queue release %s\"", qid_text(v->msg.id).s);
+	if (pending != ACT_NONE)
+		return xasprintf("a delivery is under way now; if it fails, it is %s when that returns", act_words[pending].did);
 	if (state == R_FLYING)
 		return xstrdup("a delivery is under way now");
 	if (state == R_OWED || state == R_NOTICE)
@@ -176,7 +168,8 @@ say_next(struct client *c, const struct view *v, const struct p_env *e, uint32_t
 	struct buf b = BUF_INIT;
 
 	if (!c->json)
-		say(c, "now: <%s> is %s, tried %u times: %s", r->addr, view_rcpt_state(v, i), r->attempts, next);
+		say(c, "now: <%s> is %s, tried %s%s%s: %s", r->addr, view_rcpt_state(v, i), plural(r->attempts, "time").s,
+		    *r->reply != '\0' ? ", last reply: " : "", r->reply, next);
 	else {
 		buf_adds(&b, "{\"id\": ");
 		json_str(&b, qid_text(v->msg.id).s);
@@ -249,37 +242,62 @@ begin(struct client *c)
 	return p;
 }
 
-static bool
+/* -> NULL, or what is wrong */
+static char *
+set_text(char **to, const char *begins, const char *value)
+{
+	size_t n;
+
+	if (*to != NULL)
+		return xasprintf("%s was given twice", begins);
+	if (strcmp(begins, "from=") != 0 && *value == '\0')	/* nobody is a sender */
+		return xasprintf("%s: a value is missing", begins);
+	if (strcmp(begins, "message-id=") != 0)		/* its <> are its own */
+		value = addr_inside(value, &n);
+	else
+		n = strlen(value);
+	*to = xstrndup(value, n);
+	return NULL;
+}
+
+static char *
+set_id(struct past *p, const char *value)
+{
+	if (p->has_id)
+		return xstrdup("history has one id at a time");
+	p->has_id = qid_parse(value, &p->id);
+	return p->has_id ? NULL : xasprintf("\"%s\" is no queue id", value);
+}
+
+static char *
 take(struct past *p, const char *word)
 {
 	const struct { const char *begins; char **to; } texts[] = { { "to=", &p->to }, { "from=", &p->from },
 	    { "message-id=", &p->message_id }, { "domain=", &p->domain } };
+	uint64_t id;
 	size_t i, n;
 
-	if (strncmp(word, "id=", 3) == 0)
-		word += 3;
-	if (qid_parse(word, &p->id)) {
-		p->has_id = true;
-		return true;
-	}
 	for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
-		if (strncmp(word, texts[i].begins, n = strlen(texts[i].begins)) == 0) {
-			free(*texts[i].to);
-			*texts[i].to = strcmp(word + n, "<>") == 0 ? xstrdup("") : xstrdup(word + n);
-			return true;
-		}
-	return false;
+		if (strncmp(word, texts[i].begins, n = strlen(texts[i].begins)) == 0)
+			return set_text(texts[i].to, texts[i].begins, word + n);
+	if (strncmp(word, "id=", 3) == 0)
+		return set_id(p, word + 3);
+	if (qid_parse(word, &id))
+		return set_id(p, word);
+	return xasprintf("\"%s\": there are id= to= from= domain= message-id=", word);
 }
 
 void
 verb_history(struct client *c, char **argv, int argc)
 {
 	struct past *p = begin(c);
+	char *wrong;
 	int i;
 
 	for (i = 0; i < argc; i++)
-		if (!take(p, argv[i])) {
-			complain(c, "\"%s\": there are id= to= from= domain= message-id=", argv[i]);
+		if ((wrong = take(p, argv[i])) != NULL) {
+			complain(c, "%s", wrong);
+			free(wrong);
 			client_done(c, 64);
 			return;
 		}

@@ -32,6 +32,7 @@ list_end(struct client *c)
 	else if (q->classic)
 		say(c, "-- %llu Kbytes in %llu Requests.", (unsigned long long)(listing_bytes(q->list) + 1023) / 1024,
 		    (unsigned long long)n);
+	client_done(c, n > 0 || q->s.whole || q->classic ? 0 : 1);
 }
 
 static void

@@ -94,9 +94,9 @@ status_text(struct client *c, const struct p_procs *p, const struct totals *n, c
 	say(c, "Postern %s, up %s, configuration generation %u", p->version, span(ev_time_ms() - p->started).s, p->generation);
 	say(c, "delivery   %s, %u in flight, %u messages in memory", running(sched_paused()), job_flying(), ready_count());
 	say(c, "listeners  %s", running(vb.listeners_paused));
-	say(c, "queue      %llu messages for %llu recipients, %s bytes; %llu recipients deferred, %llu held",
-	    (unsigned long long)n->messages, (unsigned long long)n->recipients, size_text(n->bytes).s,
-	    (unsigned long long)n->deferred, (unsigned long long)n->held);
+	say(c, "queue      %s for %s, %s bytes; %s deferred, %llu held", plural(n->messages, "message").s,
+	    plural(n->recipients, "recipient").s, size_text(n->bytes).s, plural(n->deferred, "recipient").s,
+	    (unsigned long long)n->held);
 	say_spool(c, st);
 	say(c, "%s", "");
 	say(c, "%-22s %8s %6s %9s", "process", "pid", "up", "restarts");
@@ -323,7 +323,7 @@ control_dispatch(struct client *c, char *line)
 	while ((word = strsep(&line, "\t")) != NULL && n <= CONTROL_WORDS)
 		words[n++] = word;
 	if (n < 2 || n > CONTROL_WORDS || (strcmp(words[0], "text") != 0 && strcmp(words[0], "json") != 0)) {
-		complain(c, "not understood");
+		complain(c, n > CONTROL_WORDS ? "too many words" : "not understood");
 		client_done(c, 64);
 		return;
 	}

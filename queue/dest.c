@@ -377,6 +377,7 @@ keep(const struct last *why)
 	*kept = *why;
 	kept->text = memcpy(kept + 1, why->text, text);
 	kept->relay = memcpy((char *)(kept + 1) + text, why->relay, relay);
+	kept->full = NULL;
 	return kept;
 }
 
@@ -459,6 +460,7 @@ dest_wake_at(void)
 	return at;
 }
 
+/* Its recipients are due now, or when the rest is over. */
 static struct message *
 take_out(struct parcel *p, int64_t due, const struct last *why)
 {

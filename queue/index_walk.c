@@ -88,6 +88,18 @@ move_to(struct index_walk *w, struct sqlite3_stmt *st, const struct index_hit *h
 		keep(&w->at_domain, index_text(st, 4));
 }
 
+/* To the next id that was asked for. -> false: there is none */
+static bool
+next_id(struct index_walk *w)
+{
+	if (w->nmore == 0)
+		return false;
+	w->value = (int64_t)*w->more++;
+	w->nmore--;
+	w->id = w->n = -1;
+	return true;
+}
+
 bool
 index_walk_page(struct index *ix, struct index_walk *w, unsigned max, void (*cb)(void *, const struct index_hit *), void *arg)
 {
@@ -116,7 +128,7 @@ index_walk_page(struct index *ix, struct index_walk *w, unsigned max, void (*cb)
 		index_end(st);
 	free(was.at_text);
 	free(was.at_domain);
-	return n == max;
+	return n == max || next_id(w);
 }
 
 void

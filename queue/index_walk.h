@@ -18,6 +18,8 @@ struct index_walk {
 	enum walk_need	 need;
 	const char	*text, *text2;		/* FROM: the sender; DOMAIN, TO: the domain; TO: the address */
 	int64_t		 value;			/* ID, UID; AGE, DUE: at most this */
+	const uint64_t	*more;			/* ID: it goes on with these */
+	size_t		 nmore;
 	int64_t		 at;			/* AGE, DUE: at least this */
 	/* where it is */
 	int64_t		 id, n;

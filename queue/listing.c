@@ -50,8 +50,8 @@ static void
 text_head(struct client *c, struct listing *l, const struct view *v)
 {
 	if (l->count == 0)
-		say(c, "%-13s  %6s  %4s  %-8s  %s", "ID", "size", "age", "state", "from, to");
-	say(c, "%-13s  %6s  %4s  %-8s  <%s>", qid_text(v->msg.id).s, size_text(v->msg.size).s,
+		say(c, "%-13s  %6s  %5s  %-8s  %s", "ID", "size", "age", "state", "from, to");
+	say(c, "%-13s  %6s  %5s  %-8s  <%s>", qid_text(v->msg.id).s, size_text(v->msg.size).s,
 	    span(clock_now() - v->msg.arrival).s, view_sum_state(&l->sum), v->msg.sender);
 }
 
@@ -64,7 +64,7 @@ text_rcpt(struct client *c, struct listing *l, const struct view *v, uint32_t i)
 	if (r->attempts == 0 && *r->reply == '\0')
 		say(c, "%40s<%s>", "", r->addr);
 	else
-		say(c, "%40s<%s> %s, tried %u times, next %s: %s", "", r->addr, view_rcpt_state(v, i), r->attempts,
+		say(c, "%40s<%s> %s, tried %s, next %s: %s", "", r->addr, view_rcpt_state(v, i), plural(r->attempts, "time").s,
 		    next_text(v, i).s, r->reply);
 }
 
@@ -147,10 +147,13 @@ static void
 show_rcpt(struct client *c, struct listing *l, const struct view *v, uint32_t i)
 {
 	const struct index_rcpt *r = &v->msg.rcpts[i];
+	enum act pending = view_pending(v, i);
 
 	(void)l;
-	say(c, "%-12s <%s> by action %s: %s, tried %u times, next %s", "to", r->addr, r->action, view_rcpt_state(v, i),
-	    r->attempts, next_text(v, i).s);
+	say(c, "%-12s <%s> by action %s: %s, tried %s, next %s", "to", r->addr, r->action, view_rcpt_state(v, i),
+	    plural(r->attempts, "time").s, next_text(v, i).s);
+	if (pending != ACT_NONE)
+		say(c, "%-12s   %s when the delivery under way returns", "", act_words[pending].did);
 	if (*r->reply != '\0')
 		say(c, "%-12s   last reply: %s", "", r->reply);
 }
@@ -230,6 +233,7 @@ static void
 json_rcpt2(struct client *c, struct listing *l, const struct view *v, uint32_t i)
 {
 	const struct index_rcpt *r = &v->msg.rcpts[i];
+	enum act pending = view_pending(v, i);
 	struct buf b = BUF_INIT;
 
 	buf_adds(&b, l->shown > 0 ? ", {\"to\": " : "{\"to\": ");
@@ -238,6 +242,10 @@ json_rcpt2(struct client *c, struct listing *l, const struct view *v, uint32_t i
 	json_field(&b, "state", view_rcpt_state(v, i));
 	buf_addf(&b, ", \"attempts\": %u, \"code\": %u", r->attempts, r->code);
 	json_field(&b, "reply", r->reply);
+	if (pending != ACT_NONE)
+		json_field(&b, "pending", act_words[pending].name);
+	else
+		buf_adds(&b, ", \"pending\": null");
 	buf_adds(&b, "}");
 	say_more(c, &b);
 	buf_free(&b);

@@ -14,6 +14,7 @@
 #include "log.h"
 #include "qid.h"
 #include "ready.h"
+#include "reply.h"
 #include "rows.h"
 #include "sched.h"
 #include "stats.h"
@@ -102,7 +103,7 @@ take_rcpts(struct message *m, const struct index_msg *row)
 
 	for (i = 0; i < row->nrcpt; i++) {
 		const struct index_rcpt *from = &row->rcpts[i];
-		const char *text = from->reply;
+		const char *text = reply_behind_code(from->reply, from->code);
 
 		end = from->n + 1;
 		if (from->n >= m->env.rcpts_n)

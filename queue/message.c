@@ -9,6 +9,7 @@
 #include <string.h>
 #include "clock.h"
 #include "message.h"
+#include "reply.h"
 #include "xmalloc.h"
 
 #define CHUNK		2000		/* holds a usual message with its first recipients */
@@ -225,20 +226,15 @@ rcpt_due(struct message *m, uint32_t n, int64_t due)
 		m->look = due;
 }
 
-/* "4.4.1 text" whether or not the text came with its code. */
-static const char *
-whole_text(struct message *m, const char *dsn, const char *text)
+static void
+set_text(struct message *m, struct last *l, const char *dsn, const char *text)
 {
-	size_t n = strlen(dsn), len = strlen(text);
-	char *p;
+	struct buf b = BUF_INIT;
 
-	if (n == 0 || (strncmp(text, dsn, n) == 0 && (text[n] == ' ' || text[n] == '\0')))
-		return message_strdup(m, text);
-	p = message_alloc(m, n + 1 + len + 1);
-	memcpy(p, dsn, n);
-	p[n] = ' ';
-	memcpy(p + n + 1, text, len + 1);
-	return p;
+	reply_whole(&b, l->code, dsn, text);
+	l->full = message_strdup(m, buf_str(&b));
+	l->text = reply_behind_code(l->full, l->code);
+	buf_free(&b);
 }
 
 /* Is that text the one of l, which begins with the code? */
@@ -277,8 +273,8 @@ rcpt_last_at(struct message *m, uint32_t n, unsigned code, const char *dsn, cons
 		snprintf(code_text, sizeof(code_text), "%.*s", (int)len, text);	/* from an index row */
 	if ((l = find_last(m, code, code_text, text, relay, when)) == NULL) {
 		l = message_alloc(m, sizeof(*l));
-		*l = (struct last){ .code = code, .text = whole_text(m, dsn, text), .relay = message_strdup(m, relay), .when = when,
-		    .before = m->latest };
+		*l = (struct last){ .code = code, .relay = message_strdup(m, relay), .when = when, .before = m->latest };
+		set_text(m, l, dsn, text);
 		strlcpy(l->dsn, code_text, sizeof(l->dsn));
 		m->latest = l;
 	}

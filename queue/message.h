@@ -29,7 +29,7 @@ enum rstate {
 struct last {			/* what became of the last attempt */
 	unsigned	 code;			/* 0: none */
 	char		 dsn[12];
-	const char	*text, *relay;		/* text begins with the enhanced code, if there is one */
+	const char	*full, *text, *relay;	/* "450 4.7.1 slow down"; without the code, where a server gave one */
 	int64_t		 when;			/* 0: before it was loaded from the index, which does not have it */
 	struct last	*before;		/* made before this one, for the same message */
 };

@@ -118,7 +118,7 @@ query_wants(const struct query *q, const struct message *m, uint32_t n)
 	const struct rcpt *r = &m->rcpts[n];
 	struct index_hit h = { .id = m->id, .n = n, .weight = 1, .addr = e->addr, .domain = addr_domain(e->addr),
 	    .mark = r->state == R_HELD ? MARK_HELD : MARK_PENDING, .due = r->state == R_IDLE ? r->due : INT64_MIN, .attempts = r->attempts,
-	    .relay = "", .reply = r->last != NULL ? r->last->text : "", .sender = m->env.sender, .arrival = m->env.arrival,
+	    .relay = "", .reply = r->last != NULL ? r->last->full : "", .sender = m->env.sender, .arrival = m->env.arrival,
 	    .size = m->len, .tag = m->env.tag, .uid = m->env.uid };
 
 	return select_match(&q->s, &h, q->now);

@@ -30,7 +30,7 @@ struct query {
 	uint64_t	 turn;			/* ... 0: none */
 	bool		 resumed;		/* "resume domain": nothing to do is no failure */
 	struct idset_at	 at;
-	uint64_t	 done_messages, done_recipients, later;
+	uint64_t	 done_messages, done_recipients, later, replaced;
 	/* control_queue.c */
 	struct listing	*list;
 	struct picks	 picks;

@@ -21,6 +21,7 @@
 #include "retry.h"
 #include "sched.h"
 #include "stats.h"
+#include "xmalloc.h"
 
 #define REST_MAX	(3600 * 1000)
 #define GREYLIST_TRIES	4
@@ -59,13 +60,16 @@ result_refused(struct message *m, uint32_t n, unsigned code, const char *dsn, co
 }
 
 void
-result_expired(struct message *m, uint32_t n)
+result_expired(struct message *m, uint32_t n, const char *why)
 {
+	char *text = xasprintf("%s%s", why, *m->env.sender != '\0' ? ", returned to the sender" : "");
+
 	log_as("qmgr", LOG_LV_INFO, "%s: from=<%s>, to=<%s>, status=expired, returned to sender", qid_text(m->id).s,
 	    m->env.sender, m->env.rcpts[n].addr);
 	stats.expired++;
 	m->rcpts[n].expired = true;
-	history_add(m, n, HISTORY_EXPIRED, 0, "", "given up for its age, returned to the sender", "");
+	history_add(m, n, HISTORY_EXPIRED, 0, "", text, "");
+	free(text);
 	end_of(m, n, MARK_BOUNCED);
 }
 
@@ -134,7 +138,7 @@ deferred(struct message *m, uint32_t n)
 	r->tried = true;
 	stats.deferred++;
 	if (retry_expired(&p, m->env.arrival, now, r->tried)) {
-		result_expired(m, n);
+		result_expired(m, n, "given up for its age");
 		return;
 	}
 	rcpt_due(m, n, greylist_due(r, now, retry_due(&p, m->env.arrival, now, r->attempts, arc4random())));
@@ -143,6 +147,7 @@ deferred(struct message *m, uint32_t n)
 	tell_delay(m, n, &p, now);
 }
 
+/* No attempt, but its reason can be told: of this recipient if it was not tried yet, and of those who wait for the same hosts. */
 static void
 not_before(struct message *m, uint32_t n, struct dest *d, uint64_t rest_ms, const struct last *why)
 {

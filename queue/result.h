@@ -15,6 +15,6 @@ void	 result_discard(struct message *, struct dest *, uint32_t first);
 /* Routing says no for good. */
 void	 result_refused(struct message *, uint32_t n, unsigned code, const char *dsn, const char *text);
 /* Given up for its age; there is a last attempt. */
-void	 result_expired(struct message *, uint32_t n);
+void	 result_expired(struct message *, uint32_t n, const char *why);
 
 #endif

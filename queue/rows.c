@@ -66,11 +66,11 @@ rows_rcpt(const struct message *m, uint32_t n)
 {
 	const struct p_env_rcpt *e = &m->env.rcpts[n];
 	const struct rcpt *r = &m->rcpts[n];
-	const struct last none = { .text = "", .relay = "" }, *last = r->last != NULL ? r->last : &none;
+	const struct last none = { .full = "", .text = "", .relay = "" }, *last = r->last != NULL ? r->last : &none;
 
 	return (struct index_rcpt){ .n = n, .addr = e->addr, .domain = addr_domain(e->addr), .action = e->action,
 	    .mark = r->state == R_HELD ? MARK_HELD : MARK_PENDING, .due = r->due, .attempts = r->attempts,
-	    .code = last->code, .relay = last->relay, .reply = last->text, .notified = r->notified };
+	    .code = last->code, .relay = last->relay, .reply = last->full, .notified = r->notified };
 }
 
 struct index_msg

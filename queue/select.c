@@ -17,26 +17,38 @@
 /* Each sets the condition's field from its value; NULL, or what is wrong. */
 
 static char *
+set_sender(void *field, const char *value)
+{
+	size_t n;
+	const char *inside = addr_inside(value, &n);
+
+	*(char **)field = xstrndup(inside, n);
+	return NULL;
+}
+
+/* What a script's variable did not fill in must not mean the whole queue. */
+static char *
+keep(void *field, const char *s, size_t n)
+{
+	if (n == 0)
+		return xstrdup("a value is missing");
+	*(char **)field = xstrndup(s, n);
+	return NULL;
+}
+
+static char *
 set_text(void *field, const char *value)
 {
-	char **to = field;
-
-	free(*to);
-	*to = xstrdup(value);
-	return NULL;
+	return keep(field, value, strlen(value));
 }
 
 static char *
 set_address(void *field, const char *value)
 {
-	size_t n = strlen(value);
-	char **to = field;
+	size_t n;
+	const char *inside = addr_inside(value, &n);
 
-	if (n < 2 || value[0] != '<' || value[n - 1] != '>')
-		return set_text(field, value);
-	free(*to);
-	*to = xstrndup(value + 1, n - 2);
-	return NULL;
+	return keep(field, inside, n);
 }
 
 static char *
@@ -90,7 +102,7 @@ static const struct condition {
 	char		*(*set)(void *field, const char *value);
 	size_t		 field;
 } conditions[] = {
-	{ "from=",	set_address,	FIELD(from) },
+	{ "from=",	set_sender,	FIELD(from) },
 	{ "to=",	set_address,	FIELD(to) },
 	{ "domain=",	set_domain,	FIELD(domain) },
 	{ "age>",	set_time,	FIELD(older) },
@@ -102,18 +114,47 @@ static const struct condition {
 	{ "tag=",	set_text,	FIELD(tag) },
 };
 
-static char *
-set_id(struct select *s, const char *value)
+static bool
+has_id(const struct select *s, uint64_t id)
 {
-	if (!qid_parse(value, &s->id))
-		return xasprintf("\"%s\" is no queue id", value);
-	s->has_id = true;
-	return NULL;
+	size_t i;
+
+	for (i = 0; i < s->nids && s->ids[i] != id; i++)
+		;
+	return i < s->nids;
+}
+
+/* Several ids are a union, where each other condition narrows. */
+static void
+add_id(struct select *s, uint64_t id)
+{
+	if (has_id(s, id))
+		return;
+	s->ids = xreallocarray(s->ids, s->nids + 1, sizeof(*s->ids));
+	s->ids[s->nids++] = id;
+}
+
+/* -> NULL, or what is wrong */
+static char *
+parse_condition(struct select *s, size_t i, const char *value)
+{
+	const struct condition *c = &conditions[i];
+	char *wrong, *where;
+
+	if (s->given & 1u << i)
+		return xasprintf("%s was given twice", c->begins);
+	s->given |= 1u << i;
+	if ((wrong = c->set((char *)s + c->field, value)) == NULL)
+		return NULL;
+	where = xasprintf("%s: %s", c->begins, wrong);
+	free(wrong);
+	return where;
 }
 
 static char *
 parse_word(struct select *s, const char *word)
 {
+	bool named = strncmp(word, "id=", 3) == 0;
 	uint64_t id;
 	size_t i, n;
 
@@ -127,11 +168,13 @@ parse_word(struct select *s, const char *word)
 	s->whole = false;
 	for (i = 0; i < sizeof(conditions) / sizeof(conditions[0]); i++)
 		if (strncmp(word, conditions[i].begins, n = strlen(conditions[i].begins)) == 0)
-			return conditions[i].set((char *)s + conditions[i].field, word + n);
-	if (strncmp(word, "id=", 3) == 0)
-		return set_id(s, word + 3);
-	if (qid_parse(word, &id))
-		return set_id(s, word);
+			return parse_condition(s, i, word + n);
+	if (qid_parse(named ? word + 3 : word, &id)) {
+		add_id(s, id);
+		return NULL;
+	}
+	if (named)
+		return xasprintf("\"%s\" is no queue id", word + 3);
 	return xasprintf("\"%s\" is no queue id and no condition; there are from= to= domain= id= age> age< size> size< state= reason~ "
 	    "tag= (quote > and < for the shell)", word);
 }
@@ -151,12 +194,15 @@ select_parse(struct select *s, char **argv, int argc)
 void
 select_free(struct select *s)
 {
+	free(s->ids);
 	free(s->from);
 	free(s->to);
 	free(s->domain);
 	free(s->tag);
 	free(s->reason);
 	s->from = s->to = s->domain = s->tag = s->reason = NULL;
+	s->ids = NULL;
+	s->nids = 0;
 }
 
 /* ---- rows ---- */
@@ -199,7 +245,7 @@ select_match(const struct select *s, const struct index_hit *h, int64_t now)
 {
 	if (h->sure)
 		return true;
-	if ((s->has_id && h->id != s->id) || (by_message(s) && !message_fits(s, h, now)))
+	if ((s->nids > 0 && !has_id(s, h->id)) || (by_message(s) && !message_fits(s, h, now)))
 		return false;
 	if (!select_by_rcpt(s))
 		return true;
@@ -212,7 +258,7 @@ select_match(const struct select *s, const struct index_hit *h, int64_t now)
 static unsigned
 conditions_of(const struct select *s)
 {
-	return (s->to != NULL) + (s->domain != NULL) + (s->state != STATE_ANY) + (s->reason != NULL) + s->has_id + (s->from != NULL) +
+	return (s->to != NULL) + (s->domain != NULL) + (s->state != STATE_ANY) + (s->reason != NULL) + (s->nids > 0) + (s->from != NULL) +
 	    (s->tag != NULL) + (s->older >= 0 || s->younger >= 0) + (s->larger >= 0) + (s->smaller >= 0) + (s->uid >= 0);
 }
 
@@ -236,8 +282,8 @@ between(struct index_walk *w, int64_t from, int64_t to)
 static void
 choose(struct index_walk *w, const struct select *s, int64_t now)
 {
-	if (s->has_id)
-		*w = (struct index_walk){ .by = WALK_ID, .value = (int64_t)s->id };
+	if (s->nids > 0)
+		*w = (struct index_walk){ .by = WALK_ID, .value = (int64_t)s->ids[0], .more = s->ids + 1, .nmore = s->nids - 1 };
 	else if (s->uid >= 0)
 		*w = (struct index_walk){ .by = WALK_UID, .value = s->uid };
 	else if (s->to != NULL)

@@ -1,7 +1,7 @@
 /*
  * select: which recipients a verb means: from= to= domain= id= age> age< size> size< state= reason~ tag=, an id alone, or all. Pure code.
  *
- * Used by the control verbs. All conditions must hold. What is selected is recipients: of a message to two domains, domain=
+ * Used by the control verbs. All conditions must hold; of several ids any. What is selected is recipients: of a message to two domains, domain=
  * selects those of its own.
  */
 #ifndef SELECT_H
@@ -15,8 +15,9 @@ struct select {
 	bool		 any;			/* something was said, were it "all" */
 	bool		 whole;			/* no condition */
 	bool		 dry;			/* --dry-run */
-	bool		 has_id;
-	uint64_t	 id;
+	unsigned	 given;			/* conditions that were said, by their place in the table */
+	uint64_t	*ids;			/* any of these */
+	size_t		 nids;			/* 0: of any id */
 	char		*from, *to, *domain, *tag, *reason;	/* NULL: any */
 	int64_t		 older, younger;	/* ms; -1: any */
 	int64_t		 larger, smaller;	/* bytes; -1: any */

@@ -1,5 +1,5 @@
 /*
- * show: views of messages, and how sizes, spans and JSON are written.
+ * show: views of messages, and how JSON is written.
  *
  * Called by the control verbs. A view owns what it was given; its strings live as long as the message or row. Cannot fail; bytes that
  * are no UTF-8 become \u00XX in JSON.
@@ -133,6 +133,15 @@ view_rcpt_state(const struct view *v, uint32_t i)
 	return v->msg.rcpts[i].mark == MARK_HELD ? "held" : "deferred";
 }
 
+enum act
+view_pending(const struct view *v, uint32_t i)
+{
+	const struct message *m = ready_find(v->msg.id);
+	uint32_t n = v->msg.rcpts[i].n;
+
+	return m != NULL && n < m->env.rcpts_n ? m->rcpts[n].later : ACT_NONE;
+}
+
 static int64_t
 due_in(const struct view *v, uint32_t i)
 {
@@ -181,46 +190,6 @@ const char *
 view_sum_state(const struct view_sum *s)
 {
 	return s->active ? "active" : s->deferred ? "deferred" : "held";
-}
-
-/* ---- spans and sizes ---- */
-
-struct span
-span(int64_t ms)
-{
-	static const struct { int64_t ms; char unit; } units[] = { { 86400000, 'd' }, { 3600000, 'h' }, { 60000, 'm' }, { 1000, 's' } };
-	struct span t;
-	size_t i;
-
-	if (ms < 0)
-		ms = 0;
-	for (i = 0; i < 3 && ms < 2 * units[i].ms; i++)
-		;
-	snprintf(t.s, sizeof(t.s), "%lld%c", (long long)(ms / units[i].ms), units[i].unit);
-	return t;
-}
-
-struct span
-plural(uint64_t n, const char *what)
-{
-	struct span t;
-
-	snprintf(t.s, sizeof(t.s), "%llu %s%s", (unsigned long long)n, what, n == 1 ? "" : "s");
-	return t;
-}
-
-struct span
-size_text(uint64_t n)
-{
-	struct span t;
-
-	if (n < 10000)
-		snprintf(t.s, sizeof(t.s), "%llu", (unsigned long long)n);
-	else if (n < 10000 * 1024ULL)
-		snprintf(t.s, sizeof(t.s), "%lluK", (unsigned long long)n / 1024);
-	else
-		snprintf(t.s, sizeof(t.s), "%lluM", (unsigned long long)n / 1024 / 1024);
-	return t;
 }
 
 struct span

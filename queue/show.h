@@ -4,8 +4,10 @@
 #ifndef SHOW_H
 #define SHOW_H
 
+#include "act.h"
 #include "buf.h"
 #include "index.h"
+#include "span.h"
 
 struct view {				/* a message, or a part of its recipients */
 	struct index_msg	 msg;		/* strings borrowed from memory or from row */
@@ -20,6 +22,8 @@ bool	 view_part(struct view *, struct index *, uint64_t id, uint32_t n, uint32_t
 bool	 view_some(struct view *, struct index *, uint64_t id, const uint32_t *n, size_t count);
 void	 view_free(struct view *);
 const char *view_rcpt_state(const struct view *, uint32_t i);	/* active, deferred, held */
+/* What an administrator has done to it that waits until its delivery returns, else ACT_NONE. */
+enum act view_pending(const struct view *, uint32_t i);
 /* Of the whole queue; deferred as view_rcpt_state says it. */
 struct totals { uint64_t messages, recipients, deferred, held, bytes; };
 struct totals view_totals(struct index *);
@@ -36,13 +40,7 @@ const char *view_sum_state(const struct view_sum *);	/* active, deferred, held *
 
 void	 json_str(struct buf *, const char *);
 void	 json_field(struct buf *, const char *name, const char *value);	/* , "name": "value" */
-/* "5s", "12m", "3h", "2d" */
-struct span { char s[32]; };
-struct span span(int64_t ms);
-struct span size_text(uint64_t bytes);
-/* A number of things: "1 message", "2 messages". */
-struct span plural(uint64_t n, const char *what);
-/* "in 12m", "now", "never" */
+/* "in 12m", "in 4h20m", "now", "never" */
 struct span next_text(const struct view *, uint32_t i);
 
 #endif

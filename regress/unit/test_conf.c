@@ -472,6 +472,11 @@ test_warnings(void)
 	warns("match from any for local action in\nmatch from any for domain example.org action out\n", NULL);
 	warns("match from any for any action in\nmatch from any for any action out\n", "6:1: this rule is never reached");
 	warns("match from any for local action in\n", "1:8: the action \"out\" is never used");
+	warns("destination slow.test { delay-notice 2d, lifetime 1d }\nmatch from any for local action in\nmatch from local for any action out\n",
+	    "5:13: nobody is told of a delay");
+	warns("bulk { delay-notice 1d\n lifetime 1d }\nmatch from any for local action in\nmatch from local for any action out\n", "5:1: nobody is told");
+	warns("destination * { delay-notice never, lifetime 1d }\ndestination a.test { lifetime 2d, delay-notice 1d }\n"
+	    "match from any for local action in\nmatch from local for any action out\n", NULL);
 	warns("table t { a }\nmatch from any for local action in\nmatch from local for any action out\n", "5:7: the table \"t\" is never used");
 }
 

@@ -190,7 +190,8 @@ rests(void)
 	TEST(dest_evict(10000) == NULL);
 	TEST(dest_evict(9999) == m1);
 	TEST(m1->count[R_IDLE] == 2 && m1->rcpts[0].due == 10000);
-	dest_wake(10000);
+	dest_rest(a, 1, 10001, NULL);
+	dest_wake(10001);
 	TEST(dest_next() == a);
 	TEST(dest_take(a, 1, &first, &n) == m2);
 	dest_job_done(a);

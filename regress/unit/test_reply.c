@@ -320,9 +320,34 @@ own_words(void)
 		TEST(*reply_own_meaning(odd[i])->what != '\0' && *reply_own_meaning(odd[i])->helps != '\0');
 }
 
+static void
+texts(void)
+{
+	static const struct { unsigned code; const char *dsn, *text, *whole, *behind; } v[] = {
+		{ 450, "4.7.1", "slow down", "450 4.7.1 slow down", "4.7.1 slow down" },
+		{ 450, "4.7.1", "4.7.1 slow down", "450 4.7.1 slow down", "4.7.1 slow down" },
+		{ 450, "4.7.1", "4.7.10 slow", "450 4.7.1 4.7.10 slow", "4.7.1 4.7.10 slow" },
+		{ 450, "", "450 twice", "450 450 twice", "450 twice" }, { 421, "", "", "421", "" },
+		{ 0, "4.4.1", "connection refused", "4.4.1 connection refused", "4.4.1 connection refused" }, { 0, "", "", "", "" },
+		{ 0, "", "0 sent", "0 sent", "0 sent" },
+	};
+	struct buf b = BUF_INIT;
+	size_t i;
+
+	for (i = 0; i < sizeof(v) / sizeof(v[0]); i++) {
+		reply_whole(&b, v[i].code, v[i].dsn, v[i].text);
+		TEST_STR(buf_str(&b), v[i].whole);
+		TEST_STR(reply_behind_code(v[i].whole, v[i].code), v[i].behind);
+		buf_reset(&b, SIZE_MAX);
+	}
+	buf_free(&b);
+	TEST_STR(reply_behind_code("4.7.1 slow down", 450), "4.7.1 slow down");
+}
+
 int
 main(void)
 {
+	texts();
 	test_parse();
 	test_pipelined();
 	test_bounds();

@@ -251,6 +251,8 @@ questions(void)
 	}
 	TEST_INT(ask("all").recipients, total);
 	TEST_INT(ask("to=user1@d7.test").recipients, 1);
+	TEST_INT(ask("id=0000000000008 0000000000001 id=0000000000008 0000000000004").messages, 3);
+	TEST_INT(ask("0000000000008 0000000000001 to=user1@d7.test").recipients, 1);
 	TEST(ask("domain=d7.test").recipients > 0 && ask("state=held").recipients > 0 && ask("age>6h").recipients > 0);
 }
 
@@ -297,8 +299,10 @@ large(void)
 static void
 words(void)
 {
-	static const char *const bad[] = { "id=zz", "age>x", "size<", "state=late", "frob", "colour=red", NULL };
+	static const char *const bad[] = { "id=zz", "age>x", "size<", "state=late", "frob", "colour=red", "to=", "to=<>", "domain=", "domain=@",
+	    "tag=", "reason~", "age>", NULL };
 	char *ok[] = { (char []){ "--dry-run" }, (char []){ "from=<>" }, (char []){ "domain=@x.test" } }, *wrong;
+	char *twice[] = { (char []){ "from=a" }, (char []){ "from=b" } };
 	struct select s;
 	size_t i;
 
@@ -316,6 +320,10 @@ words(void)
 	TEST(select_parse(&s, ok, 3) == NULL && s.dry && s.any && !s.whole);
 	TEST_STR(s.from, "");
 	TEST_STR(s.domain, "x.test");
+	select_free(&s);
+	wrong = select_parse(&s, twice, 2);
+	TEST_STR(wrong, "from= was given twice");
+	free(wrong);
 	select_free(&s);
 }
 

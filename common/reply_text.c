@@ -1,0 +1,40 @@
+/*
+ * reply_text: a reply as one text, "450 4.7.1 slow down", and what of it stands behind the code.
+ *
+ * Called by the queue, which shows and keeps replies so. Pure; owns nothing, cannot fail. The code is 0 where no server spoke: then there
+ * is none in the text either.
+ */
+#include <stdio.h>
+#include <string.h>
+#include "reply.h"
+
+/* -> the bytes of the word that text begins with, if it is that one */
+static size_t
+begins_with(const char *text, const char *word)
+{
+	size_t n = strlen(word);
+
+	return n > 0 && strncmp(text, word, n) == 0 && (text[n] == ' ' || text[n] == '\0') ? n : 0;
+}
+
+void
+reply_whole(struct buf *b, unsigned code, const char *dsn, const char *text)
+{
+	if (code != 0)
+		buf_addf(b, "%u", code);
+	if (*dsn != '\0' && begins_with(text, dsn) == 0)
+		buf_addf(b, "%s%s", b->len > 0 ? " " : "", dsn);
+	if (*text != '\0')
+		buf_addf(b, "%s%s", b->len > 0 ? " " : "", text);
+}
+
+const char *
+reply_behind_code(const char *whole, unsigned code)
+{
+	char digits[16];
+	size_t n;
+
+	snprintf(digits, sizeof(digits), "%u", code);
+	n = code != 0 ? begins_with(whole, digits) : 0;
+	return whole + n + (n > 0 && whole[n] == ' ');
+}
