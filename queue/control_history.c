@@ -5,6 +5,7 @@
  * message stands and what comes next, in words: its record tells of which class it is, so how long it is tried. Who may only see their
  * own mail sees what they submitted.
  */
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -242,20 +243,31 @@ begin(struct client *c)
 	return p;
 }
 
+static const struct condition {
+	const char	*begins;
+	size_t		 field;
+	bool		 address;		/* it may stand in <>; the <> of a message-id are its own */
+	bool		 empty;			/* nobody is a sender, too */
+} conditions[] = {
+	{ "to=",	offsetof(struct past, to),		true,	false },
+	{ "from=",	offsetof(struct past, from),		true,	true },
+	{ "domain=",	offsetof(struct past, domain),		false,	false },
+	{ "message-id=", offsetof(struct past, message_id),	false,	false },
+};
+
 /* -> NULL, or what is wrong */
 static char *
-set_text(char **to, const char *begins, const char *value)
+set_text(struct past *p, const struct condition *c, const char *value)
 {
-	size_t n;
+	char **to = (char **)(void *)((char *)p + c->field);
+	size_t n = strlen(value);
 
 	if (*to != NULL)
-		return xasprintf("%s was given twice", begins);
-	if (strcmp(begins, "from=") != 0 && *value == '\0')	/* nobody is a sender */
-		return xasprintf("%s: a value is missing", begins);
-	if (strcmp(begins, "message-id=") != 0)		/* its <> are its own */
+		return xasprintf("%s was given twice", c->begins);
+	if (c->address)
 		value = addr_inside(value, &n);
-	else
-		n = strlen(value);
+	if (n == 0 && !c->empty)
+		return xasprintf("%s: a value is missing", c->begins);
 	*to = xstrndup(value, n);
 	return NULL;
 }
@@ -272,14 +284,12 @@ set_id(struct past *p, const char *value)
 static char *
 take(struct past *p, const char *word)
 {
-	const struct { const char *begins; char **to; } texts[] = { { "to=", &p->to }, { "from=", &p->from },
-	    { "message-id=", &p->message_id }, { "domain=", &p->domain } };
 	uint64_t id;
 	size_t i, n;
 
-	for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
-		if (strncmp(word, texts[i].begins, n = strlen(texts[i].begins)) == 0)
-			return set_text(texts[i].to, texts[i].begins, word + n);
+	for (i = 0; i < sizeof(conditions) / sizeof(conditions[0]); i++)
+		if (strncmp(word, conditions[i].begins, n = strlen(conditions[i].begins)) == 0)
+			return set_text(p, &conditions[i], word + n);
 	if (strncmp(word, "id=", 3) == 0)
 		return set_id(p, word + 3);
 	if (qid_parse(word, &id))
