@@ -201,11 +201,9 @@ def test_start_on_a_full_disk():
         p.kill9()
         fill(os.path.join(p.spool, "filler"))
         p.start()
-        with Watch(p) as watch:
+        with Watch(p):
             assert index(p) == "memory" and "IN MEMORY, since the disk is full" in p.ctl("status")[1]
             assert all(n >= known[i] - 1 for i, n in attempts(p).items()) and len(known) == 30, (known, attempts(p))
-            time.sleep(1)
-            assert watch.answers == {"452 4.3.1"}, watch.answers
             goes_back(p)
             assert restarts(p) == 0 and taken_again(p)
         known = attempts(p)
