@@ -33,6 +33,7 @@ struct param {
 	const char	*name;
 	bool		 value;				/* has one; otherwise must not */
 	bool		(*set)(void *, const char *);	/* false: a wrong value */
+	const char	*wrong;				/* what a client is told then */
 };
 
 /* ---- values ---- */
@@ -94,23 +95,23 @@ set_ret(void *arg, const char *value)
 }
 
 static bool
-printable(const char *s)
+printable(const char *s, char from)
 {
 	for (; *s != '\0'; s++)
-		if ((unsigned char)*s < 33 || (unsigned char)*s > 126)
+		if (*s < from || *s > 126)
 			return false;
 	return true;
 }
 
-/* Kept decoded, like ORCPT: whoever passes it on encodes it again. */
+/* RFC 3461 4.4: blanks are encoded. Kept decoded, like ORCPT: whoever passes it on encodes it again. */
 static bool
 set_envid(void *arg, const char *value)
 {
 	struct tx *tx = arg;
 	char plain[ENVID_MAX + 1];
 
-	if (!printable(value) || strlen(value) > ENVID_MAX || !xtext_decode(value, strlen(value), plain, sizeof(plain)) ||
-	    !printable(plain))
+	if (!printable(value, '!') || strlen(value) > ENVID_MAX || !xtext_decode(value, strlen(value), plain, sizeof(plain)) ||
+	    !printable(plain, ' '))
 		return false;
 	tx->envid = xstrdup(plain);
 	return true;
@@ -163,22 +164,21 @@ set_orcpt(void *arg, const char *value)
 /* ---- the tables ---- */
 
 static const struct param mail_params[] = {
-	{ "SIZE",	true,	set_size },
-	{ "BODY",	true,	set_body },
-	{ "SMTPUTF8",	false,	set_smtputf8 },
-	{ "RET",	true,	set_ret },
-	{ "ENVID",	true,	set_envid },
+	{ "SIZE",	true,	set_size,	"SIZE= wants a number of bytes" },
+	{ "BODY",	true,	set_body,	"BODY= is 7BIT, 8BITMIME or BINARYMIME" },
+	{ "SMTPUTF8",	false,	set_smtputf8,	"SMTPUTF8 has no value" },
+	{ "RET",	true,	set_ret,	"RET= is FULL or HDRS" },
+	{ "ENVID",	true,	set_envid,	"ENVID= wants printable characters as xtext, 100 at most" },
 };
 static const struct param rcpt_params[] = {
-	{ "NOTIFY",	true,	set_notify },
-	{ "ORCPT",	true,	set_orcpt },
+	{ "NOTIFY",	true,	set_notify,	"NOTIFY= is NEVER, or a list of SUCCESS, FAILURE and DELAY" },
+	{ "ORCPT",	true,	set_orcpt,	"ORCPT= wants a type, a semicolon and an address as xtext" },
 };
 
 static const struct complaint none = { 0, NULL, NULL };
 static const struct complaint malformed = { 501, "5.5.4", "malformed parameter" };
 static const struct complaint unknown = { 555, "5.5.4", "parameter not recognized" };
 static const struct complaint twice = { 501, "5.5.4", "a parameter was given twice" };
-static const struct complaint wrong = { 501, "5.5.4", "wrong value of a parameter" };
 
 static bool
 well_formed(const char *name, size_t n, const char *value)
@@ -217,7 +217,7 @@ one(const struct param *table, size_t count, char *word, void *target, unsigned 
 		return twice;
 	*seen |= 1u << i;
 	if (table[i].value != (value != NULL) || !table[i].set(target, value))
-		return wrong;
+		return (struct complaint){ 501, "5.5.4", table[i].wrong };
 	return none;
 }
 

@@ -16,7 +16,7 @@ static const struct {
 	{ " SIZE", 501 }, { " SIZE=", 501 }, { " SIZE=-1", 501 }, { " SIZE=1x", 501 }, { " SIZE=999999999999999999999", 501 },
 	{ " SIZE=1 SIZE=1", 501 }, { " BODY=BINARYMIME", 501 }, { " BODY=", 501 }, { " SMTPUTF8=", 501 }, { " SMTPUTF8=1", 501 },
 	{ " RET=", 501 }, { " RET=NONE", 501 }, { " ENVID=+00", 501 }, { " ENVID=+0D", 501 }, { " ENVID=+2", 501 }, { " ENVID=a=b", 501 },
-	{ " ENVID=a+20b", 501 },
+	{ " ENVID=a+20b", 0 }, { " ENVID=a+7F", 501 },
 	{ " ==", 501 }, { " =x", 501 }, { " -A=1", 501 }, { " A_B=1", 501 }, { " AUTH=<>", 555 }, { " NOSUCH", 555 }, { " SIZES=1", 555 },
 	{ " NOTIFY=NEVER", 555 },
 };
