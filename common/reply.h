@@ -43,7 +43,10 @@ struct reply_meaning {
 	const char	*what;		/* in plain words */
 	const char	*helps;		/* what usually helps */
 };
-/* "450 4.7.1 slow down": added to b, which is empty. code 0: no server spoke. The text may begin with the enhanced code already. */
+/*
+ * "450 4.7.1 slow down": added to b, which is empty. The text of a server is as it said it; code 0: none spoke, and dsn comes before our own
+ * words, which may begin with it already.
+ */
 void	 reply_whole(struct buf *b, unsigned code, const char *dsn, const char *text);
 /* The same without the code, if it begins with that one. Points into it. */
 const char *reply_behind_code(const char *whole, unsigned code);

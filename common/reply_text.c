@@ -1,8 +1,8 @@
 /*
  * reply_text: a reply as one text, "450 4.7.1 slow down", and what of it stands behind the code.
  *
- * Called by the queue, which shows and keeps replies so. Pure; owns nothing, cannot fail. The code is 0 where no server spoke: then there
- * is none in the text either.
+ * Called by the queue, which shows and keeps replies so. Pure; owns nothing, cannot fail. Where a server spoke the text is its own words,
+ * with an enhanced code only if it gave one. The code is 0 where none spoke: then there is none in the text either.
  */
 #include <stdio.h>
 #include <string.h>
@@ -22,7 +22,7 @@ reply_whole(struct buf *b, unsigned code, const char *dsn, const char *text)
 {
 	if (code != 0)
 		buf_addf(b, "%u", code);
-	if (*dsn != '\0' && begins_with(text, dsn) == 0)
+	if (code == 0 && *dsn != '\0' && begins_with(text, dsn) == 0)
 		buf_addf(b, "%s%s", b->len > 0 ? " " : "", dsn);
 	if (*text != '\0')
 		buf_addf(b, "%s%s", b->len > 0 ? " " : "", text);

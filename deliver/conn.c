@@ -206,6 +206,7 @@ note_failure(struct conn *c, const struct verdict *v)
 	text = xstrdup(v->text);
 	free(c->failure_text);
 	free(c->failure_relay);
+	c->of_job = false;
 	c->failure = *v;
 	c->failure.text = c->failure_text = text;
 	c->failure_relay = c->relay[0] != '\0' ? xstrdup(c->relay) : NULL;
@@ -217,7 +218,7 @@ note_rest(struct conn *c, const struct host *h)
 {
 	struct verdict v = verdict(OUT_DEFER, "4.4.1", h->why != NULL ? h->why : "host is at rest");
 
-	if (c->failure_text == NULL)
+	if (c->failure_text == NULL || c->failure.outcome != OUT_DEFER)
 		note_failure(c, &v);
 }
 
@@ -320,7 +321,8 @@ give_up(struct conn *c)
 			rcpt_settle(j, r, r->noted && (r->verdict.outcome == OUT_DEFER || c->failure.outcome != OUT_DEFER) ?
 			    &r->verdict : &c->failure);
 	}
-	dest_failed(c->dest, c->begun, &c->failure, c->failure_relay);
+	if (!c->of_job)
+		dest_failed(c->dest, c->begun, &c->failure, c->failure_relay);
 	conn_free(c);
 }
 
@@ -354,6 +356,16 @@ conn_rest(struct conn *c, const char *why)
 		dest_down(c->dest);
 }
 
+static void
+walk_on(struct conn *c)
+{
+	hang_up(c, false);
+	if (c->carried == NULL && c->dest->nwaiting == 0)
+		conn_free(c);
+	else if (!next_host(c))
+		give_up(c);
+}
+
 void
 conn_next(struct conn *c, const struct verdict *v, const char *why)
 {
@@ -364,11 +376,16 @@ conn_next(struct conn *c, const struct verdict *v, const char *why)
 		conn_rest(c, why);
 	else
 		dest_bad(c->dest);
-	hang_up(c, false);
-	if (c->carried == NULL && c->dest->nwaiting == 0)
-		conn_free(c);
-	else if (!next_host(c))
-		give_up(c);
+	walk_on(c);
+}
+
+/* The others in its line have nothing to do with that. */
+void
+conn_next_for_job(struct conn *c, const struct verdict *v)
+{
+	note_failure(c, v);
+	c->of_job = c->failure.outcome == v->outcome;
+	walk_on(c);
 }
 
 /* ---- setting up ---- */
@@ -406,9 +423,11 @@ refused(struct conn *c, enum reply_stage stage)
 	char why[REPLY_TEXT_MAX + 512];
 
 	v.dsn[0] = outcome == OUT_BOUNCE ? '5' : '4';
+	strlcpy(v.given, r->dsn, sizeof v.given);
 	v.code = r->code;
 	v.step = stage == STAGE_CONNECT ? "initial greeting" : c->state == CONN_HELO ? "HELO command" : "EHLO command";
-	snprintf(why, sizeof why, "host %s refused to talk to us: %u %s", c->relay, r->code, r->text);
+	snprintf(why, sizeof why, "host %s refused to talk to us: %u %s%s%s", c->relay, r->code, r->dsn, r->dsn[0] != '\0' ? " " : "",
+	    r->text);
 	conn_next(c, &v, why);
 }
 

@@ -37,6 +37,7 @@ struct conn {
 	char		 relay[384];		/* "name[address]:port" of it */
 	struct job	*carried;
 	struct verdict	 failure;		/* what went wrong, for those who have no note of their own */
+	bool		 of_job;		/* failure is what became of the job it carries, and nobody else's */
 	char		*failure_text;
 	char		*failure_relay;
 	/* the connection */
@@ -69,6 +70,8 @@ void	 conn_free(struct conn *);		/* abruptly; what it carries and transacts must
 void	 conn_rest(struct conn *, const char *why);
 /* This host is done with: the next one, or the end. text is kept with v. rest: why the host rests, or NULL. */
 void	 conn_next(struct conn *, const struct verdict *, const char *rest);
+/* The same where a transaction ended so: it tells nothing of the host's mood towards other mail. */
+void	 conn_next_for_job(struct conn *, const struct verdict *);
 void	 conn_quit_idle(void);			/* all idle ones */
 void	 conn_quit_suspended(void);		/* the idle ones from a suspended source */
 size_t	 conn_count(void);

@@ -172,10 +172,11 @@ verdict(enum outcome outcome, const char *dsn, const char *text)
 static void
 keep_verdict(struct rcpt *r, const struct verdict *v)
 {
-	char *text = xstrdup(v->text);		/* may be the one we have */
+	char *text = v->given[0] != '\0' ? xasprintf("%s %s", v->given, v->text) : xstrdup(v->text);	/* may be the one we have */
 
 	free(r->text);
 	r->verdict = *v;
+	r->verdict.given[0] = '\0';
 	r->verdict.text = r->text = text;
 }
 

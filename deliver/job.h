@@ -22,6 +22,7 @@ struct verdict {
 	enum outcome	 outcome;
 	unsigned	 code;		/* the server's; 0: no server said it */
 	char		 dsn[12];
+	char		 given[12];	/* the enhanced code that the server itself gave before its text; "": none, or text has it already */
 	const char	*text;		/* the server's words, or ours */
 	const char	*step;		/* "RCPT TO": what the server answered; NULL: our own words */
 };

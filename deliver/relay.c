@@ -295,15 +295,33 @@ end_stale(struct conn *c, struct tx *t)
 	conn_free(c);
 }
 
-/* What is open in the job goes on at another host. */
+/* What is open in the job is to go on at another host. */
 static void
-move_on(struct conn *c, struct job *j, const struct verdict *v, const char *why)
+take_along(struct conn *c, struct job *j)
 {
 	c->streaming = false;
 	if (j->open > 0 && has_more(j))
 		carry(c, j);
 	let_go(&c->tx[c->head]);
+}
+
+static void
+move_on(struct conn *c, struct job *j, const struct verdict *v, const char *why)
+{
+	take_along(c, j);
 	conn_next(c, v, why);
+}
+
+/* What its open recipients have been told by this host. */
+static struct verdict
+refusal(const struct job *j, const struct reply *r)
+{
+	uint32_t i;
+
+	for (i = 0; i < j->nrcpt; i++)
+		if (!j->rcpts[i].done && j->rcpts[i].noted)
+			return j->rcpts[i].verdict;
+	return verdict(OUT_DEFER, "4.3.0", r->text);
 }
 
 void
@@ -338,8 +356,10 @@ closing(struct conn *c, struct tx *t)
 		return;
 	}
 	v.code = c->reply.code;
+	strlcpy(v.given, c->reply.dsn, sizeof v.given);
 	v.step = tx_step_name(t);
-	snprintf(why, sizeof why, "host %s said: %u %s", c->relay, c->reply.code, c->reply.text);
+	snprintf(why, sizeof why, "host %s said: %u %s%s%s", c->relay, c->reply.code, c->reply.dsn,
+	    c->reply.dsn[0] != '\0' ? " " : "", c->reply.text);
 	move_on(c, t->job, &v, why);
 }
 
@@ -361,7 +381,7 @@ done(struct conn *c, struct tx *t)
 {
 	struct job *j = t->job;
 	bool more = j->open > 0 && has_more(j), cut_off = c->streaming, elsewhere = t->next_host && more;
-	struct verdict v = verdict(OUT_DEFER, "4.3.0", c->reply.text);
+	struct verdict v = refusal(j, &c->reply);
 
 	if (t->body_done) {
 		c->messages++;
@@ -374,7 +394,8 @@ done(struct conn *c, struct tx *t)
 	c->was_idle = false;
 	if (cut_off || elsewhere) {
 		drop_prefetched(c);
-		move_on(c, j, &v, NULL);
+		take_along(c, j);
+		conn_next_for_job(c, &v);
 		return;
 	}
 	if (more)

@@ -164,6 +164,7 @@ said(enum step s, enum outcome outcome, const char *dsn, const struct reply *r)
 	struct verdict v = verdict(outcome, r->dsn[0] != '\0' ? r->dsn : dsn, r->text);
 
 	v.dsn[0] = class[outcome];
+	strlcpy(v.given, r->dsn, sizeof v.given);
 	v.code = r->code;
 	v.step = rows[s].name;
 	return v;

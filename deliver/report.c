@@ -57,10 +57,10 @@ words(const struct job *j, const struct verdict *v, char *out, size_t size)
 	if (v->step == NULL)
 		strlcpy(out, v->text, size);
 	else if (v->outcome == OUT_SENT)
-		snprintf(out, size, "%u %s %s", v->code, v->dsn, v->text);
+		snprintf(out, size, "%u %s", v->code, v->text);
 	else
-		snprintf(out, size, "host %.*s said: %u %s %s (in reply to %s)", port != NULL ? (int)(port - relay) : 64, relay,
-		    v->code, v->dsn, v->text, v->step);
+		snprintf(out, size, "host %.*s said: %u %s (in reply to %s)", port != NULL ? (int)(port - relay) : 64, relay,
+		    v->code, v->text, v->step);
 }
 
 void

@@ -266,11 +266,14 @@ rcpt_last_at(struct message *m, uint32_t n, unsigned code, const char *dsn, cons
 {
 	struct last *l;
 	size_t len = strspn(text, "0123456789.");
+	const char *usual;
 	char code_text[sizeof(l->dsn)];
 
 	strlcpy(code_text, dsn, sizeof(code_text));
 	if (*dsn == '\0' && len >= 5 && len < sizeof(code_text) && text[1] == '.')
 		snprintf(code_text, sizeof(code_text), "%.*s", (int)len, text);	/* from an index row */
+	else if (*dsn == '\0' && code != 0 && (usual = reply_meaning(STAGE_RCPT, code, "")->dsn) != NULL)
+		strlcpy(code_text, usual, sizeof(code_text));
 	if ((l = find_last(m, code, code_text, text, relay, when)) == NULL) {
 		l = message_alloc(m, sizeof(*l));
 		*l = (struct last){ .code = code, .relay = message_strdup(m, relay), .when = when, .before = m->latest };

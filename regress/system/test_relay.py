@@ -191,3 +191,26 @@ def test_one_connection_for_many_domains():
             send(p, ["r@d%d.test" % n for n in range(60)])
             p.wait_empty()
             assert len(counted) <= 2, counted
+
+
+def test_host_that_never_takes_mail():
+    """521 or 556 at RCPT, and no other host to ask: it comes back, in the server's own words; what waits behind it goes."""
+    replies = {"r521": "521 5.3.2 this host takes no mail\r\n", "r556": "556 nor does this domain\r\n"}
+
+    def rcpt(line):
+        return replies.get(line.partition("<")[2].partition("@")[0], "250 ok\r\n")
+
+    def script(c, _):
+        c.polite(answers={"RCPT": rcpt})
+    with Liar(script) as liar, Postern(RELAY.replace("destination * {", "destination * { concurrency 1,"), sink=liar.port) as p:
+        with p.smtp() as s:
+            for to in ("r521@far.test", "a@far.test", "r556@far.test", "b@far.test", "c@far.test"):
+                assert s.mail("me@example.test", to, TEXT).startswith("250")
+        notices = b"".join(p.wait_mail("me", 2))
+        assert b"Diagnostic-Code: smtp; 521 5.3.2 this host takes no mail\r\n" in notices.replace(b"\n", b"\r\n"), notices
+        assert b"Diagnostic-Code: smtp; 556 nor does this domain\r\n" in notices.replace(b"\n", b"\r\n"), notices
+        assert b"Status: 5.3.2" in notices and b"Status: 5.1.10" in notices, notices
+        p.wait_empty()
+        for to in "abc":
+            p.wait_log(r"to=<%s@far\.test>.* status=sent" % to, 1)
+            assert not [line for line in p.log().splitlines() if "to=<%s@far.test>" % to in line and "status=deferred" in line]
