@@ -10,6 +10,7 @@ static const struct own {
 	const char	*dsn;		/* without its class, which says whether it is tried again */
 	struct reply_meaning meaning;
 } own[] = {
+	{ "0.0", { DEED_BOUNCE, NULL, "the administrator of this mail system returned it", "ask the administrator" } },
 	{ "1.1", { DEED_BOUNCE, NULL, "there is no such mailbox here", "check the address" } },
 	{ "1.2", { DEED_BOUNCE, NULL, "the domain of the address does not exist", "check the spelling of what stands behind the @" } },
 	{ "1.3", { DEED_BOUNCE, NULL, "the address is not valid", "check the address" } },

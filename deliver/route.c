@@ -160,17 +160,15 @@ route_free(struct route *r)
 /* ---- an answer for all that wait ---- */
 
 static void
-fail(struct route *r, enum outcome outcome, unsigned code, const char *dsn, const char *text)
+fail(struct route *r, enum outcome outcome, const char *dsn, const char *text)
 {
 	/* Nobody but the administrator can mend a smarthost. */
 	if (r->smarthost && outcome == OUT_BOUNCE) {
 		outcome = OUT_DEFER;
-		code = 0;
 		dsn = "4.4.4";
 	}
 	strlcpy(r->failure_text, text, sizeof r->failure_text);
 	r->failure = verdict(outcome, dsn, r->failure_text);
-	r->failure.code = code;
 	r->failed = true;
 }
 
@@ -331,10 +329,10 @@ conclude(struct route *r)
 	found = mx_prune(&r->set, r->smarthost || r->ask[0].literal ? nobody : self_is, NULL);
 	if (found == MX_LOOP) {
 		snprintf(text, sizeof text, loop, r->domain);
-		fail(r, OUT_BOUNCE, 0, "5.4.6", text);
+		fail(r, OUT_BOUNCE, "5.4.6", text);
 	} else if (found == MX_NOWHERE && !r->failed) {
 		snprintf(text, sizeof text, "the mail hosts of %s have no usable address", r->domain);
-		fail(r, OUT_BOUNCE, 0, "5.4.4", text);
+		fail(r, OUT_BOUNCE, "5.4.4", text);
 	}
 	if (found == MX_FINE) {
 		if (!r->smarthost)
@@ -343,7 +341,7 @@ conclude(struct route *r)
 		if (r->set.n == 0) {
 			snprintf(text, sizeof text, "the mail hosts of %s have no %s address, and no other may be used", r->domain,
 			    r->policy.family == AF_INET ? "IPv4" : "IPv6");
-			fail(r, OUT_DEFER, 0, "4.4.4", text);
+			fail(r, OUT_DEFER, "4.4.4", text);
 		}
 	}
 	if (r->set.n == 0 || found != MX_FINE) {
@@ -384,7 +382,7 @@ ask_one(struct route *r, struct ask *a)
 	if (a->literal && a->name[0] != '\0' && mx_add(&r->set, a->base, a->name, a->name, a->port))
 		return false;
 	if (a->literal && !r->smarthost) {
-		fail(r, OUT_BOUNCE, 0, "5.1.3", "no mail can go to that address literal");
+		fail(r, OUT_BOUNCE, "5.1.3", "no mail can go to that address literal");
 		return false;
 	}
 	if (++routes.last_id == 0)
@@ -414,14 +412,13 @@ ask_all(struct route *r)
 
 static const struct {
 	enum outcome	 outcome;
-	unsigned	 code;
 	const char	*dsn, *text;
 } trouble[] = {
-	[DNS_OK] = { OUT_BOUNCE, 0, "5.4.4", "the mail hosts have no address" },
-	[DNS_NONE] = { OUT_BOUNCE, 0, "5.1.2", "no such domain" },
-	[DNS_NULL_MX] = { OUT_BOUNCE, 556, "5.1.10", "the domain takes no mail (null MX)" },
-	[DNS_TEMPFAIL] = { OUT_DEFER, 0, "4.4.3", "look-up failed for now" },
-	[DNS_BAD] = { OUT_DEFER, 0, "4.4.3", "the answer is malformed or does not validate" },
+	[DNS_OK] = { OUT_BOUNCE, "5.4.4", "the mail hosts have no address" },
+	[DNS_NONE] = { OUT_BOUNCE, "5.1.2", "no such domain" },
+	[DNS_NULL_MX] = { OUT_BOUNCE, "5.1.10", "the domain takes no mail (null MX)" },
+	[DNS_TEMPFAIL] = { OUT_DEFER, "4.4.3", "look-up failed for now" },
+	[DNS_BAD] = { OUT_DEFER, "4.4.3", "the answer is malformed or does not validate" },
 };
 
 static void
@@ -433,7 +430,7 @@ note_trouble(struct route *r, const struct ask *a, const struct p_mx *p)
 	if (r->failed && r->failure.outcome == OUT_DEFER)
 		return;
 	snprintf(text, sizeof text, "name service for %s: %s", a->name, p->text[0] != '\0' ? p->text : trouble[status].text);
-	fail(r, trouble[status].outcome, trouble[status].code, trouble[status].dsn, text);
+	fail(r, trouble[status].outcome, trouble[status].dsn, text);
 }
 
 void
@@ -658,7 +655,7 @@ give_up(struct route *r)
 		}
 	r->open = 0;
 	if (!r->failed)
-		fail(r, OUT_DEFER, 0, "4.4.3", "no answer from the name service in time");
+		fail(r, OUT_DEFER, "4.4.3", "no answer from the name service in time");
 	settle(r);
 }
 

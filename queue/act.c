@@ -80,7 +80,7 @@ act_remove(struct message *m, uint32_t n, int64_t asked)
 	return true;
 }
 
-/* A report wants to say what happened, so there is always a last attempt, real or not. */
+/* No server said so: the last one's words are quoted. */
 static bool
 act_bounce(struct message *m, uint32_t n, int64_t asked)
 {
@@ -90,9 +90,9 @@ act_bounce(struct message *m, uint32_t n, int64_t asked)
 	(void)asked;
 	if (m->rcpts[n].state == R_OWED)
 		return false;
-	text = l != NULL && *l->text != '\0' ? xasprintf("returned by the administrator; the last attempt ended with: %s", l->text) :
+	text = l != NULL && *l->full != '\0' ? xasprintf("returned by the administrator; the last attempt ended with: %s", l->full) :
 	    xstrdup("returned by the administrator");
-	result_refused(m, n, 550, "5.0.0", text);
+	result_refused(m, n, 0, "5.0.0", text);
 	free(text);
 	return true;
 }
@@ -103,8 +103,6 @@ act_expire(struct message *m, uint32_t n, int64_t asked)
 	(void)asked;
 	if (m->rcpts[n].state == R_OWED)
 		return false;
-	if (m->rcpts[n].last == NULL)
-		rcpt_last(m, n, 450, "4.4.7", "it was not tried yet", "");
 	m->rcpts[n].job = NULL;
 	result_expired(m, n, "given up by the administrator");
 	return true;

@@ -15,7 +15,9 @@ enum dsn_action { DSN_FAILED, DSN_DELAYED, DSN_DELIVERED, DSN_RELAYED, DSN_EXPAN
 struct dsn_rcpt {
 	const char	*addr, *orig, *orcpt;	/* final, as given at RCPT (or ""), ORCPT without xtext (or "") */
 	enum dsn_action	 action;
-	bool		 expired;
+	bool		 expired, tried;	/* given up for its age; there was an attempt */
+	bool		 discarded;		/* DSN_DELIVERED: to nowhere */
+	bool		 told;			/* DSN_DELAYED: its sender hears of a failure too */
 	const char	*status;		/* "5.1.1" */
 	unsigned	 code;			/* of the reply; 0: no reply */
 	const char	*text, *relay;		/* the reply; "host[address]:port", a mailbox, or "" */

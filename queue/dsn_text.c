@@ -103,13 +103,38 @@ dsn_wrapped(struct buf *b, const char *s, size_t used, const char *prefix, bool 
 	}
 }
 
+/* Where to fold: at the last blank that leaves a decent width, else at the first one beyond. What has no blank stays whole (RFC 5322 2.2.3). */
+static size_t
+fold_at(const char *s, size_t n, size_t width)
+{
+	size_t i = width < n ? width : n;
+
+	if (n <= width)
+		return n;
+	while (i > 0 && s[i] != ' ')
+		i--;
+	return i > 0 ? i : strcspn(s + 1, " ") + 1;
+}
+
 void
 dsn_field(struct buf *b, const char *name, const char *value, bool utf8)
 {
-	if (*value == '\0')
+	size_t n = strnlen(value, FIELD_MAX), used = strlen(name) + 1, cut;
+
+	if (n == 0)
 		return;
-	buf_addf(b, "%s: ", name);
-	dsn_wrapped(b, value, strlen(name) + 2, " ", utf8);
+	buf_addf(b, "%s:", name);
+	put_u8(b, ' ');
+	for (;;) {
+		cut = fold_at(value, n, used < WIDTH - 20 ? WIDTH - used : 20);
+		dsn_clean(b, value, cut < n ? cut : n, utf8);
+		buf_adds(b, "\r\n");
+		if (cut >= n)
+			return;
+		value += cut;		/* the blank begins the next line */
+		n -= cut;
+		used = 0;
+	}
 }
 
 /* "host[address]:port" without the port; "" where it is no host ("maildir", "none"). */

@@ -20,6 +20,17 @@ any(const struct dsn *d, enum dsn_action a)
 	return false;
 }
 
+static bool
+all_told(const struct dsn *d)
+{
+	uint32_t i;
+
+	for (i = 0; i < d->nrcpt; i++)
+		if (!d->rcpts[i].told)
+			return false;
+	return true;
+}
+
 const char *
 dsn_subject(const struct dsn *d)
 {
@@ -51,8 +62,10 @@ beginning(const struct dsn *d)
 		return "Your message could not be delivered to the recipients below. It will not\r\n"
 		    "be tried again.\r\n";
 	if (any(d, DSN_DELAYED))
-		return "Your message could not be delivered to the recipients below YET. You need\r\n"
-		    "do nothing: it is still being tried, and you are told if it is given up.\r\n";
+		return all_told(d) ? "Your message could not be delivered to the recipients below YET. You need\r\n"
+		    "do nothing: it is still being tried, and you are told if it is given up.\r\n" :
+		    "Your message could not be delivered to the recipients below YET. You need\r\n"
+		    "do nothing: it is still being tried.\r\n";
 	if (any(d, DSN_DELIVERED))
 		return "You asked to be told: your message arrived.\r\n";
 	return "You asked to be told: your message was passed on.\r\n";
@@ -126,7 +139,7 @@ explain(struct buf *b, const struct dsn_rcpt *r, bool utf8)
 {
 	switch (r->action) {
 	case DSN_DELIVERED:
-		sentence(b, "was delivered to the mailbox", "");
+		sentence(b, r->discarded ? "was taken, and thrown away by a rule of this server" : "was delivered to the mailbox", "");
 		return;
 	case DSN_RELAYED:
 		sentence(b, "was handed to a server that may not tell what becomes of it", "");
@@ -138,9 +151,12 @@ explain(struct buf *b, const struct dsn_rcpt *r, bool utf8)
 	case DSN_DELAYED:
 		break;
 	}
-	if (r->expired)
+	if (r->expired && !r->tried)
+		indented(b, "It was given up before it was tried.", false);
+	else if (r->expired)
 		indented(b, "It could not be delivered within the time that mail is kept here. The last try ended so:", false);
-	meaning(b, r);
+	if (*r->text != '\0' || r->tried)
+		meaning(b, r);
 	own_words(b, r, utf8);
 	until(b, r);
 }

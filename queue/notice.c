@@ -63,6 +63,14 @@ action_of(const struct message *m, const struct notice *no, uint32_t n)
 	return i >= 0 && c->action[i].kind == ACTION_RELAY ? DSN_RELAYED : DSN_DELIVERED;
 }
 
+static bool
+goes_nowhere(const struct p_env_rcpt *e)
+{
+	int i = conf_action(child_conf(), e->action);
+
+	return i >= 0 && child_conf()->action[i].kind == ACTION_DISCARD;
+}
+
 static struct dsn_rcpt
 dsn_rcpt(const struct message *m, const struct notice *no, uint32_t n)
 {
@@ -70,7 +78,8 @@ dsn_rcpt(const struct message *m, const struct notice *no, uint32_t n)
 	static const struct last none = { .text = "", .relay = "" };
 	const struct last *l = m->rcpts[n].last != NULL ? m->rcpts[n].last : &none;
 	struct dsn_rcpt r = { .addr = e->addr, .orig = e->orig, .orcpt = e->orcpt, .action = action_of(m, no, n),
-	    .expired = m->rcpts[n].expired, .status = l->dsn, .code = l->code, .text = l->text, .relay = l->relay, .when = l->when };
+	    .expired = m->rcpts[n].expired, .tried = m->rcpts[n].attempts > 0, .discarded = goes_nowhere(e),
+	    .told = e->notify == NOTIFY_DEFAULT || (e->notify & NOTIFY_FAILURE) != 0, .status = l->dsn, .code = l->code, .text = l->text, .relay = l->relay, .when = l->when };
 
 	if (r.action == DSN_DELAYED)
 		r.until = m->env.arrival + (int64_t)result_policy(m, n).lifetime;

@@ -134,7 +134,7 @@ def test_plain():
     mails = []
     with Liar(server(mails=mails)) as s, Deliver(relay(s)) as p:
         o, d, t, r = p.result(p.job(["x@far.test", "y@far.test"]))
-        assert (o, d, t) == ([SENT, SENT], ["2.0.0"] * 2, ["taken"] * 2), (o, d, t)
+        assert (o, d, t) == ([SENT, SENT], ["2.0.0"] * 2, ["2.0.0 taken"] * 2), (o, d, t)
         assert r["relay"] == "127.0.0.1[127.0.0.1]:%d" % s.port, r
         assert mails == [TEXT.replace(b"\r\n.dot", b"\r\n..dot") + b".\r\n"]
         p.result(p.job(text=b""))
@@ -443,7 +443,7 @@ def test_mx_failures():
             assert mx(p, status, hosts, "why")["domain"] == "d%d.test" % n
             o, d, _, r = p.result(j)
             assert (o, d) == ([outcome], [dsn]), (n, o, d)
-            assert r["results"][0]["code"] == (556 if status == NULL_MX else 0)
+            assert r["results"][0]["code"] == 0, "no server said so"
 
 
 def test_mx_questions():

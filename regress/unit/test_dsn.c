@@ -113,6 +113,58 @@ parameters(void)
 	TEST(has(written(&d), "Subject: Postmaster: "));
 }
 
+/* What has no blank is not folded; what has, there alone. */
+static void
+long_values(void)
+{
+	static const char id[] = "<DB7PR04MB12345678901234567890ABCDEF0123456789@DB7PR04MB1234.eurprd04.prod.outlook.com>";
+	static const char envid[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb c";
+	struct dsn_rcpt r = plain;
+	struct dsn d = base(&r, 1);
+	const char *s;
+
+	d.message_id = id;
+	d.envid = envid;
+	r.addr = "r550-5-1-1-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa@bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb.far.test";
+	s = written(&d);
+	TEST(well_formed(s));
+	TEST(has(s, "In-Reply-To: <DB7PR04MB12345678901234567890ABCDEF0123456789@DB7PR04MB1234.eurprd04.prod.outlook.com>\r\n"));
+	TEST(has(s, "Original-Envelope-Id: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n"
+	    " bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb c\r\n"));
+	TEST(has(s, "rfc822;r550-5-1-1-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa@bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb.far.test\r\n"));
+}
+
+/* Nothing is said that did not happen. */
+static void
+truth(void)
+{
+	struct dsn_rcpt r = plain;
+	struct dsn d = base(&r, 1);
+	const char *s;
+
+	r.expired = true;
+	r.tried = false;
+	r.code = 0;
+	r.text = r.relay = r.status = "";
+	s = written(&d);
+	TEST(has(s, "It was given up before it was tried.\r\n") && has(s, "Status: 4.4.7\r\n"));
+	TEST(!has(s, "What happened") && !has(s, "Diagnostic-Code"));
+	r = plain;
+	r.code = 0;
+	r.status = "5.0.0";
+	r.text = "5.0.0 returned by the administrator; the last attempt ended with: 450 4.7.1 slow down";
+	s = written(&d);
+	TEST(has(s, "What happened: the administrator of this mail system returned it.") && has(s, "Diagnostic-Code: X-Postern; 5.0.0 returned"));
+	r = plain;
+	r.action = DSN_DELAYED;
+	TEST(!has(written(&d), "you are told if it is given up"));
+	r.told = true;
+	TEST(has(written(&d), "you are told if it is given up"));
+	r.action = DSN_DELIVERED;
+	r.discarded = true;
+	TEST(has(written(&d), "thrown away by a rule") && !has(written(&d), "mailbox."));
+}
+
 static void
 actions(void)
 {
@@ -231,6 +283,8 @@ main(void)
 	failure();
 	parameters();
 	actions();
+	long_values();
+	truth();
 	international();
 	hostile();
 	headers();
