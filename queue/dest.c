@@ -481,13 +481,18 @@ take_out(struct parcel *p, int64_t due, const struct last *why)
 }
 
 struct message *
-dest_evict(int64_t after)
+dest_evict(int64_t after, struct dest **from, uint32_t *begin)
 {
+	struct parcel *p;
 	struct dest *d;
 
 	TAILQ_FOREACH(d, &ds.resting, link)
-		if (d->rest > after)
-			return take_out(first(d), d->rest, d->why);
+		if (d->rest > after) {
+			p = first(d);
+			*from = d;
+			*begin = p->first;
+			return take_out(p, d->rest, d->why);
+		}
 	return NULL;
 }
 

@@ -91,9 +91,9 @@ void	 dest_wake_all(void);			/* every rest is over */
 int64_t	 dest_wake_at(void);			/* the soonest end of a rest with work waiting; INT64_MAX: none */
 /*
  * The first waiting parcel of a resting destination that rests until after that time; taken out, its recipients are R_IDLE with due = end
- * of the rest, and told why.
+ * of the rest, and told why. They are chained from first on.
  */
-struct message *dest_evict(int64_t after);
+struct message *dest_evict(int64_t after, struct dest **, uint32_t *first);
 /* All that waits of this message is taken out, its recipients are R_IDLE, due at once. */
 void	 dest_drop(struct message *, int64_t now);
 /*

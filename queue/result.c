@@ -147,6 +147,19 @@ deferred(struct message *m, uint32_t n)
 	tell_delay(m, n, &p, now);
 }
 
+/* One probe tries for all that wait for the same hosts: what is too old by then has been tried as much as it can be. */
+bool
+result_at_rest(struct message *m, uint32_t n, const struct last *why, int64_t now)
+{
+	struct dest_policy p = result_policy(m, n);
+
+	rcpt_reason(m, n, why);
+	if (why == NULL || strcmp(why->dsn, DSN_OURS) == 0 || !retry_expired(&p, m->env.arrival, now, true))
+		return false;
+	result_expired(m, n, "given up for its age");
+	return true;
+}
+
 /* No attempt, but its reason can be told: of this recipient if it was not tried yet, and of those who wait for the same hosts. */
 static void
 not_before(struct message *m, uint32_t n, struct dest *d, uint64_t rest_ms, const struct last *why)
@@ -154,13 +167,14 @@ not_before(struct message *m, uint32_t n, struct dest *d, uint64_t rest_ms, cons
 	int64_t now = clock_now(), until = now + (int64_t)(rest_ms < REST_MAX ? rest_ms : REST_MAX);
 	struct dest_policy p = result_policy(m, n);
 
-	rcpt_reason(m, n, why);
+	if (d->kind == ACTION_RELAY)
+		dest_rest(d, now, until, why);
+	if (result_at_rest(m, n, why, now))
+		return;
 	rcpt_due(m, n, until);
 	m->rcpts[n].job = NULL;
 	rcpt_set(m, n, R_IDLE);
 	tell_delay(m, n, &p, now);
-	if (d->kind == ACTION_RELAY)
-		dest_rest(d, now, until, why);
 }
 
 static void

@@ -15,6 +15,8 @@ void	 result_discard(struct message *, struct dest *, uint32_t first);
 /* Routing says no for good. */
 void	 result_refused(struct message *, uint32_t n, unsigned code, const char *dsn, const char *text);
 /* Given up for its age; there is a last attempt. */
+/* It waits while the hosts of its destination rest, for that reason (NULL: none was told). -> it is too old for that, and given up */
+bool	 result_at_rest(struct message *, uint32_t n, const struct last *why, int64_t now);
 void	 result_expired(struct message *, uint32_t n, const char *why);
 
 #endif

@@ -138,8 +138,8 @@ enqueue(struct message *m, uint32_t n, int64_t now)
 	if (suspend_has(SUSPEND_DOMAIN, d->domain))
 		rcpt_due(m, n, now + SUSPEND_MS);
 	else if (d->rest > now + REST_MS) {
-		rcpt_due(m, n, d->rest);
-		rcpt_reason(m, n, d->why);
+		if (!result_at_rest(m, n, d->why, now))
+			rcpt_due(m, n, d->rest);
 	} else if ((later = dest_put_off(d, m, ready_room(message_line(m)), now)) > 0)
 		rcpt_due(m, n, later);
 	else
@@ -211,12 +211,17 @@ give_alone(struct message *m)
 static void
 evict(void)
 {
-	int64_t after = clock_now() + REST_MS;
+	int64_t now = clock_now();
 	struct message *m;
+	struct dest *d;
+	uint32_t first;
 	unsigned n;
 
-	for (n = 0; n < EVICT_MAX && (m = dest_evict(after)) != NULL; n++)
-		ready_settle(m);
+	for (n = 0; n < EVICT_MAX && (m = dest_evict(now + REST_MS, &d, &first)) != NULL; n++) {
+		for (; first != UINT32_MAX; first = m->rcpts[first].next)
+			result_at_rest(m, first, d->why, now);
+		result_after(m);
+	}
 	if (n == EVICT_MAX)
 		ev_wake();
 	if (sc.tick.due == 0 && dest_wake_at() != INT64_MAX)

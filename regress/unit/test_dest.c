@@ -176,7 +176,7 @@ one_round(void)
 static void
 rests(void)
 {
-	struct dest *a = dest_get("a", "one.example", 0);
+	struct dest *a = dest_get("a", "one.example", 0), *at;
 	struct message *m1 = make(1, 2), *m2 = make(2, 1);
 	uint32_t first, n;
 
@@ -187,8 +187,8 @@ rests(void)
 	TEST_INT(dest_wake_at(), 10000);
 	dest_wake(9999);
 	TEST(dest_next() == NULL);
-	TEST(dest_evict(10000) == NULL);
-	TEST(dest_evict(9999) == m1);
+	TEST(dest_evict(10000, &at, &first) == NULL);
+	TEST(dest_evict(9999, &at, &first) == m1 && at == a && first == 0 && m1->rcpts[0].next == 1);
 	TEST(m1->count[R_IDLE] == 2 && m1->rcpts[0].due == 10000);
 	dest_rest(a, 1, 10001, NULL);
 	dest_wake(10001);
@@ -206,8 +206,9 @@ rests(void)
 static void
 reasons(void)
 {
-	struct dest *a = dest_get("a", "why.example", 0);
+	struct dest *a = dest_get("a", "why.example", 0), *at;
 	struct message *m = make(1, 4);
+	uint32_t first;
 	char text[] = "connect to x: refused";
 	struct last why = { .code = 0, .dsn = "4.4.1", .text = text, .relay = "x[192.0.2.1]:25", .when = 5 };
 
@@ -218,7 +219,7 @@ reasons(void)
 	memset(text, '?', sizeof(text) - 1);
 	why.text = "later";
 	dest_rest(a, 1, 9000, &why);		/* no longer than it rests already: the reason stays too */
-	TEST(dest_evict(9999) == m);
+	TEST(dest_evict(9999, &at, &first) == m);
 	TEST(m->rcpts[0].last != NULL && m->rcpts[0].last == m->rcpts[1].last && m->rcpts[1].last == m->rcpts[2].last);
 	TEST_STR(m->rcpts[0].last->text, "4.4.1 connect to x: refused");
 	TEST_STR(m->rcpts[0].last->relay, "x[192.0.2.1]:25");
