@@ -416,7 +416,8 @@ class Liar:
     def __init__(self, script):
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port, self.script, self.connections, self.heard = self.listener.getsockname()[1], script, 0, []
-        threading.Thread(target=self.accept, daemon=True).start()
+        self.accepting = threading.Thread(target=self.accept, daemon=True)
+        self.accepting.start()
 
     def accept(self):
         while True:
@@ -432,11 +433,18 @@ class Liar:
         with sock, contextlib.suppress(OSError, EOFError):
             self.script(LiarConnection(self, sock), n)
 
+    def close(self):
+        """Not before its thread has ended: that could take connections of whoever gets the descriptor's number next."""
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)
+        self.accepting.join()
+        self.listener.close()
+
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        self.listener.close()
+        self.close()
 
 
 class LiarConnection:

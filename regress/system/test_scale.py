@@ -132,7 +132,7 @@ def test_retry_all():
             until(lambda want=times: len(asked) >= 3005 * want, 30)
             until(deferred)
             assert sorted(asked) == sorted((rcpts + ["one%d@d1.test" % i for i in range(5)]) * times)
-            assert p.ctl_json("queue", "retry", "all")[0] == {"messages": 6, "recipients": 3005, "under_way": 0}
+            assert p.ctl_json("queue", "retry", "all")[0] == {"messages": 6, "recipients": 3005, "under_way": 0, "replaced": 0}
         until(lambda: len(asked) >= 3005 * 3, 30)
         many = max(p.ctl_json("queue", "list"), key=lambda m: len(m["to"]))
         assert sorted(many["to"]) == sorted(rcpts) and list(many) == ["id", "from", "to", "size", "age", "state", "attempts", "next", "reply"]
@@ -158,7 +158,7 @@ def test_act_on_many():
         assert p.stop() == 0
         p.start()
         some = len(rcpts[7::30])
-        assert p.ctl_json("queue", "hold", "domain=d7.test")[0] == {"messages": 1, "recipients": some, "under_way": 0}
+        assert p.ctl_json("queue", "hold", "domain=d7.test")[0] == {"messages": 1, "recipients": some, "under_way": 0, "replaced": 0}
         assert count("state=held") == count("domain=d7.test") == some
         assert p.ctl_json("queue", "release", "state=held")[0]["recipients"] == some and count("state=held") == 0
         until(lambda: p.ctl_json("queue", "count")[0]["deferred"] == 4000)

@@ -38,7 +38,7 @@ class Peers:
         return self
 
     def __exit__(self, *_):
-        self.liar.listener.close()
+        self.liar.close()
 
 
 def run(peers, conf):
@@ -248,15 +248,15 @@ def test_suspended_under_way():
         send(p, 10)
         until(lambda: len(peers.seen) == 1)
         assert p.ctl("resume", "source", "b")[0] == 0 and p.ctl("suspend", "source", "a")[0] == 0
-        until(lambda: len(peers.seen) == 10)            # a still has its first one in hand
-        assert [peer for _, peer, _ in peers.seen] == ["127.0.0.2"] + 9 * ["127.0.0.3"], peers.seen
-        until(lambda: p.queued() == 1)
+        until(lambda: len(peers.seen) >= 9)             # a still has its first one in hand, and perhaps sent the second behind it
+        assert [peer for _, peer, _ in peers.seen[:9]] == ["127.0.0.2"] + 8 * ["127.0.0.3"], peers.seen
+        until(lambda: 1 <= p.queued() <= 2)
         done.append(1)
         ended = time.monotonic()
         p.wait_empty(5)
         closed = until(lambda: [t for peer, t in at_end if peer == "127.0.0.2"], 5)[0]
         assert closed - ended < 1.5, closed - ended     # idle ones are kept for longer
-        assert len(peers.seen) == 10, peers.seen
+        assert {line for line, _, _ in peers.seen} == {"RCPT TO:<r%d@far.test>" % n for n in range(10)}, peers.seen
 
 
 def test_idle_connection_of_a_suspended_source():
