@@ -312,7 +312,7 @@ rest(int64_t now)
 static bool
 may_go_on(void)
 {
-	return ld.part.m == NULL && ready_room(LINE_OLD) > 0;
+	return ld.part.m == NULL && ready_may_load();
 }
 
 static void

@@ -73,7 +73,13 @@ rcpts(void)
 unsigned
 ready_room(enum line line)
 {
-	return rd.n[line] < READY_MAX / LINE__N && rd.rcpts[line] < READY_RCPTS / LINE__N ? READY_MAX / LINE__N - rd.n[line] : 0;
+	return rd.n[line] < READY_MAX / LINE__N ? READY_MAX / LINE__N - rd.n[line] : 0;
+}
+
+bool
+ready_may_load(void)
+{
+	return ready_room(LINE_OLD) > 0 && rd.rcpts[LINE_OLD] < READY_RCPTS / LINE__N;
 }
 
 bool

@@ -16,8 +16,9 @@
 void	 ready_init(struct spool *, struct index *);
 struct message *ready_find(uint64_t id);
 unsigned ready_count(void);
-/* How many more may come in while that leaves room for others; new mail and what waited before have half of the memory each. */
+/* How many more messages may stand in line while that leaves room for others; new mail and what waited before have half of the memory each. */
 unsigned ready_room(enum line);
+bool	 ready_may_load(void);		/* of what waited before, some more */
 bool	 ready_full(void);
 /* A new, durable message (it had no row yet). */
 void	 ready_add_fresh(struct message *);
