@@ -21,7 +21,7 @@
 
 MSG_PROTOTYPES(DELIVER_TO_QUEUE)
 
-#define WAIT_S		20		/* for deliver; the DNS may be slow */
+#define WAIT_S		8		/* for deliver; the DNS may be slow */
 #define SAY_(n)		#n
 #define SAY(n)		SAY_(n)
 
