@@ -201,12 +201,12 @@ note_failure(struct conn *c, const struct verdict *v)
 {
 	char *text;
 
+	c->unasked = c->unasked || (c->state != CONN_READY && v->outcome == OUT_DEFER);
 	if (c->failure_text != NULL && c->failure.outcome == OUT_DEFER && v->outcome != OUT_DEFER)
 		return;
 	text = xstrdup(v->text);
 	free(c->failure_text);
 	free(c->failure_relay);
-	c->of_job = false;
 	c->failure = *v;
 	c->failure.text = c->failure_text = text;
 	c->failure_relay = c->relay[0] != '\0' ? xstrdup(c->relay) : NULL;
@@ -218,6 +218,7 @@ note_rest(struct conn *c, const struct host *h)
 {
 	struct verdict v = verdict(OUT_DEFER, "4.4.1", h->why != NULL ? h->why : "host is at rest");
 
+	c->unasked = true;
 	if (c->failure_text == NULL || c->failure.outcome != OUT_DEFER)
 		note_failure(c, &v);
 }
@@ -282,13 +283,19 @@ open_host(struct conn *c, const struct mx_host *mx, struct host *h)
 	return true;
 }
 
+bool
+conn_has_next(const struct conn *c)
+{
+	return c->at < c->norder && c->tries < CONN_HOSTS;
+}
+
 static bool
 next_host(struct conn *c)
 {
 	struct dest *d = c->dest;
 	uint16_t i;
 
-	while (c->at < c->norder && c->tries < CONN_HOSTS) {
+	while (conn_has_next(c)) {
 		i = c->order[c->at++];
 		if (host_rest(d->host[i]) > 0) {
 			note_rest(c, d->host[i]);
@@ -301,27 +308,40 @@ next_host(struct conn *c)
 	return false;
 }
 
+/* A refusal that another host might have mended stays temporary while that host cannot be asked. */
+const struct verdict *
+conn_last_word(const struct conn *c, const struct rcpt *r)
+{
+	return r->noted && (r->verdict.outcome == OUT_DEFER || !c->unasked) ? &r->verdict : &c->failure;
+}
+
+/* Where a host worked, those of whom it was not asked yet are no worse off than before. */
+static void
+give_up_job(struct conn *c, struct job *j)
+{
+	uint32_t i, n = j->nrcpt;
+
+	if (c->failure_relay != NULL && j->relay == NULL)
+		job_relay(j, c->failure_relay);
+	for (i = 0; i < n; i++)
+		if (!j->rcpts[i].done && (j->rcpts[i].noted || !c->worked))
+			rcpt_settle(j, &j->rcpts[i], conn_last_word(c, &j->rcpts[i]));
+	if (j->open > 0)
+		dest_return(c->dest, j);
+}
+
 /* No host is left. */
 static void
 give_up(struct conn *c)
 {
 	struct job *j = c->carried;
-	uint32_t i, n;
 
 	c->carried = NULL;
-	if (c->failure_text == NULL)
+	if (c->failure_text == NULL && !c->worked)
 		fatalx("a walk to %s failed without a reason", c->dest->key);
-	if (j != NULL && c->failure_relay != NULL && j->relay == NULL)
-		job_relay(j, c->failure_relay);
-	for (i = 0, n = j != NULL ? j->nrcpt : 0; i < n; i++) {
-		struct rcpt *r = &j->rcpts[i];
-
-		/* A refusal that another host might have mended stays temporary while that host cannot be asked. */
-		if (!r->done)
-			rcpt_settle(j, r, r->noted && (r->verdict.outcome == OUT_DEFER || c->failure.outcome != OUT_DEFER) ?
-			    &r->verdict : &c->failure);
-	}
-	if (!c->of_job)
+	if (j != NULL)
+		give_up_job(c, j);
+	if (!c->worked)
 		dest_failed(c->dest, c->begun, &c->failure, c->failure_relay);
 	conn_free(c);
 }
@@ -356,16 +376,6 @@ conn_rest(struct conn *c, const char *why)
 		dest_down(c->dest);
 }
 
-static void
-walk_on(struct conn *c)
-{
-	hang_up(c, false);
-	if (c->carried == NULL && c->dest->nwaiting == 0)
-		conn_free(c);
-	else if (!next_host(c))
-		give_up(c);
-}
-
 void
 conn_next(struct conn *c, const struct verdict *v, const char *why)
 {
@@ -376,16 +386,22 @@ conn_next(struct conn *c, const struct verdict *v, const char *why)
 		conn_rest(c, why);
 	else
 		dest_bad(c->dest);
-	walk_on(c);
+	hang_up(c, false);
+	if (c->carried == NULL && c->dest->nwaiting == 0)
+		conn_free(c);
+	else if (!next_host(c))
+		give_up(c);
 }
 
-/* The others in its line have nothing to do with that. */
 void
-conn_next_for_job(struct conn *c, const struct verdict *v)
+conn_leave(struct conn *c)
 {
-	note_failure(c, v);
-	c->of_job = c->failure.outcome == v->outcome;
-	walk_on(c);
+	c->worked = true;
+	hang_up(c, false);
+	if (c->carried == NULL)
+		conn_free(c);
+	else if (!next_host(c))
+		give_up(c);
 }
 
 /* ---- setting up ---- */

@@ -2,7 +2,8 @@
  * conn: one walk through the hosts of a destination with at most one SMTP connection at a time, from connect to the end of EHLO.
  *
  * dest starts it; relay does the transactions once it is ready. A job that failed at one host in a way that another might mend is
- * carried along to the next. When no host is left, what it carries, and what waits for the destination, gets the reason.
+ * carried along to the next. When no host is left, what it carries gets the reason; so does what waits for the destination, unless a
+ * host answered: then it has its own chance there.
  */
 #ifndef CONN_H
 #define CONN_H
@@ -37,7 +38,8 @@ struct conn {
 	char		 relay[384];		/* "name[address]:port" of it */
 	struct job	*carried;
 	struct verdict	 failure;		/* what went wrong, for those who have no note of their own */
-	bool		 of_job;		/* failure is what became of the job it carries, and nobody else's */
+	bool		 unasked;		/* a host could not be asked: it might have taken what others refused */
+	bool		 worked;		/* a host answered: its end is none of the destination */
 	char		*failure_text;
 	char		*failure_relay;
 	/* the connection */
@@ -70,8 +72,11 @@ void	 conn_free(struct conn *);		/* abruptly; what it carries and transacts must
 void	 conn_rest(struct conn *, const char *why);
 /* This host is done with: the next one, or the end. text is kept with v. rest: why the host rests, or NULL. */
 void	 conn_next(struct conn *, const struct verdict *, const char *rest);
-/* The same where a transaction ended so: it tells nothing of the host's mood towards other mail. */
-void	 conn_next_for_job(struct conn *, const struct verdict *);
+/* This host has done what it could for what is carried: the next one, or the end. */
+void	 conn_leave(struct conn *);
+bool	 conn_has_next(const struct conn *);	/* the walk could go on */
+/* What becomes of a recipient for which no host is left. */
+const struct verdict *conn_last_word(const struct conn *, const struct rcpt *);
 void	 conn_quit_idle(void);			/* all idle ones */
 void	 conn_quit_suspended(void);		/* the idle ones from a suspended source */
 size_t	 conn_count(void);

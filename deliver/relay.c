@@ -258,21 +258,29 @@ carry(struct conn *c, struct job *j)
 	c->carried = j;
 }
 
-/* The message behind it can be sent anew. Perhaps it was it that the server could not take: the next ones wait for their turn. */
+/* The message behind it can be sent anew. */
 static void
-drop_prefetched(struct conn *c)
+undo_prefetched(struct conn *c)
 {
 	struct tx *next = &c->tx[!c->head];
 
 	if (next->job == NULL)
 		return;
-	host_takes(c->host, 1);
 	if (next->job == c->tx[c->head].job) {
 		tx_undo(next);
 		gate_back(c->dest->rate);
 		let_go(next);
 	} else
 		give_back(c, next);
+}
+
+/* Perhaps it was the message behind that the server could not take: the next ones wait for their turn. */
+static void
+drop_prefetched(struct conn *c)
+{
+	if (c->tx[!c->head].job != NULL)
+		host_takes(c->host, 1);
+	undo_prefetched(c);
 }
 
 /* A kept connection that had ended before it did anything for this job. */
@@ -295,33 +303,33 @@ end_stale(struct conn *c, struct tx *t)
 	conn_free(c);
 }
 
-/* What is open in the job is to go on at another host. */
+/* What another host should take, where there is none: what was said of it is the end, and concerns no other mail. */
 static void
-take_along(struct conn *c, struct job *j)
+settle_leaving(struct conn *c, struct tx *t)
+{
+	struct rcpt *r;
+	unsigned i;
+
+	if (!t->next_host || conn_has_next(c))
+		return;
+	for (i = 0; i < t->n; i++)
+		if (t->leaves[i]) {
+			r = &t->job->rcpts[t->rcpt[i]];
+			rcpt_settle(t->job, r, conn_last_word(c, r));
+		}
+	t->next_host = false;
+	c->worked = true;
+}
+
+/* What is open in the job goes on at another host. */
+static void
+move_on(struct conn *c, struct job *j, const struct verdict *v, const char *why)
 {
 	c->streaming = false;
 	if (j->open > 0 && has_more(j))
 		carry(c, j);
 	let_go(&c->tx[c->head]);
-}
-
-static void
-move_on(struct conn *c, struct job *j, const struct verdict *v, const char *why)
-{
-	take_along(c, j);
 	conn_next(c, v, why);
-}
-
-/* What its open recipients have been told by this host. */
-static struct verdict
-refusal(const struct job *j, const struct reply *r)
-{
-	uint32_t i;
-
-	for (i = 0; i < j->nrcpt; i++)
-		if (!j->rcpts[i].done && j->rcpts[i].noted)
-			return j->rcpts[i].verdict;
-	return verdict(OUT_DEFER, "4.3.0", r->text);
 }
 
 void
@@ -340,6 +348,7 @@ relay_lost(struct conn *c, const struct verdict *v)
 		return;
 	}
 	tx_lost(t, v);
+	settle_leaving(c, t);
 	move_on(c, j, v, NULL);
 }
 
@@ -355,6 +364,7 @@ closing(struct conn *c, struct tx *t)
 		end_stale(c, t);
 		return;
 	}
+	settle_leaving(c, t);
 	v.code = c->reply.code;
 	strlcpy(v.given, c->reply.dsn, sizeof v.given);
 	v.step = tx_step_name(t);
@@ -380,9 +390,10 @@ static void
 done(struct conn *c, struct tx *t)
 {
 	struct job *j = t->job;
-	bool more = j->open > 0 && has_more(j), cut_off = c->streaming, elsewhere = t->next_host && more;
-	struct verdict v = refusal(j, &c->reply);
+	bool more, elsewhere;
 
+	settle_leaving(c, t);
+	more = j->open > 0 && has_more(j);
 	if (t->body_done) {
 		c->messages++;
 		if (c->reply.code / 100 == 2 && t->naccepted > 0) {
@@ -392,15 +403,17 @@ done(struct conn *c, struct tx *t)
 	}
 	c->dirty = t->dirty;
 	c->was_idle = false;
-	if (cut_off || elsewhere) {
-		drop_prefetched(c);
-		take_along(c, j);
-		conn_next_for_job(c, &v);
-		return;
-	}
+	elsewhere = c->streaming || (t->next_host && more);
+	if (elsewhere)
+		undo_prefetched(c);
 	if (more)
 		carry(c, j);
 	let_go(t);
+	if (elsewhere) {
+		c->streaming = false;
+		conn_leave(c);
+		return;
+	}
 	c->head = !c->head;
 	pump(c);
 }

@@ -206,7 +206,7 @@ refuse(struct tx *t, const struct peer *peer, enum step s, unsigned i, const str
 	if (deed == DEED_NEXT_TX)
 		t->postponed = true;
 	else
-		t->next_host = true;
+		t->leaves[i] = t->next_host = true;
 }
 
 /* All that are still in it. */

@@ -40,6 +40,7 @@ struct tx {
 	uint32_t	 rcpt[TX_RCPTS];	/* of job->rcpts */
 	bool		 mine[TX_RCPTS];	/* not settled, and not left to another transaction */
 	bool		 accepted[TX_RCPTS];
+	bool		 leaves[TX_RCPTS];	/* noted: another host may still take it */
 	unsigned	 n, naccepted;
 	unsigned	 sent, answered;	/* the two cursors */
 	bool		 rset;			/* begins with RSET */
@@ -47,7 +48,7 @@ struct tx {
 	bool		 utf8;
 	bool		 mail_failed;
 	bool		 postponed;		/* 452 4.5.3: some go in a transaction of their own */
-	bool		 next_host;		/* some should be tried at another host */
+	bool		 next_host;		/* some leave */
 	bool		 lone_dot;		/* DATA was accepted with no recipient */
 	bool		 body_done;		/* the end of data is on its way */
 	bool		 dirty;			/* the server needs RSET before the next MAIL */

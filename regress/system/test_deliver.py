@@ -241,6 +241,55 @@ def test_rcpt_answers():
                 assert mails[1] in (b".\r\n", mails[0])
 
 
+def never(code):
+    """A server that will never take mail for some, and says so at RCPT."""
+    return lambda line, n: code + "\r\n" if "never" in line else "250 ok\r\n"
+
+
+def test_never_there():
+    """521 and 556 at RCPT: where there is no next host a bounce with those words, whatever is said to DATA; other mail goes on there."""
+    refused = ("554 5.5.1 no valid recipients\r\n", "354 go on\r\n", "close")
+    for code, dsn in (("521 host off", "5.3.2"), ("556 5.1.10 null MX", "5.1.10")):
+        for ehlo, nobody in [(PIPE, how) for how in refused] + [(NO_PIPE, refused[0]), (CHUNKS, refused[0])]:
+            heard, now = [], {}
+
+            def rcpt(line, n, code=code, now=now):
+                now[n] = now.get(n, False) or "never" not in line
+                return never(code)(line, n)
+
+            def data(_, n, nobody=nobody, now=now):
+                return "354 go on\r\n" if now.pop(n) else nobody
+            with Liar(server(heard, ehlo=ehlo, answers={"RCPT": rcpt, "DATA": data})) as s, Deliver(relay(s)) as p:
+                jobs = [p.job(["never%d@far.test" % n] if n % 2 else ["a%d@far.test" % n, "never%d@far.test" % n]) for n in range(20)]
+                for n, j in enumerate(jobs):
+                    o, d, t, r = p.result(j)
+                    assert o == ([BOUNCE] if n % 2 else [SENT, BOUNCE]), (code, ehlo, nobody, n, o, d, t)
+                    assert (d[-1], t[-1], r["results"][-1]["code"]) == (dsn, code[4:], int(code[:3])), r
+                assert s.connections <= 4 or ehlo == PIPE, s.connections
+
+
+def test_never_at_the_first():
+    """The next host takes what the first never will; or has the last word; or cannot be asked, so that it is not the end."""
+    with Liar(server(answers={"RCPT": never("521 off")})) as first, Liar(server()) as good, socket.socket() as bound, \
+            Liar(server(answers={"RCPT": never("521 5.3.2 off too")})) as same, \
+            Liar(server(answers={"banner": "!450 4.3.2 not now\r\n"})) as busy:
+        conf = "".join("action %s relay via %s\n" % (name, via(first, last)) for name, last in
+                       (("a", good), ("b", same), ("c", closed_port(bound)), ("d", busy)))
+        with Deliver(conf + "match from any for any action a\n") as p:
+            for action, want in enumerate(((SENT, "2.0.0"), (BOUNCE, "5.3.2"), (DEFER, "4.4.1"), (DEFER, "4.3.2"))):
+                jobs = [p.job(["never@far.test"], action=action), p.job(["a@far.test"], action=action)]
+                o, d, t, _ = p.result(jobs[0])
+                assert (o[0], d[0]) == want and (want[0] != BOUNCE or t == ["5.3.2 off too"]), (action, o, d, t)
+                assert p.result(jobs[1])[0] == [SENT], action
+
+
+def test_never_for_a_crowd():
+    """The recipients behind the first hundred are asked too."""
+    with Liar(server(answers={"RCPT": "521 off\r\n"})) as s, Deliver(relay(s)) as p:
+        assert p.result(p.job(["r%d@far.test" % n for n in range(250)]))[0] == [BOUNCE] * 250
+        assert s.connections == 1
+
+
 def test_nobody_accepted_and_dot_taken():
     with Liar(server(answers={"RCPT": "550 no\r\n"})) as s, Deliver(relay(s)) as p:
         for _ in range(3):

@@ -526,7 +526,7 @@ test_next_host(void)
 	tx_begin(&t, &plain, j, false, true);
 	send_all(&t, &plain);
 	TEST_INT(answer(&t, &plain, 521, ""), TX_DONE);
-	TEST(t.next_host && j->open == 2 && j->rcpts[0].noted && !j->rcpts[0].busy);
+	TEST(t.next_host && t.leaves[0] && j->open == 2 && j->rcpts[0].noted && !j->rcpts[0].busy);
 	TEST_INT(j->rcpts[0].verdict.outcome, OUT_BOUNCE);
 	free(j);
 }
