@@ -137,7 +137,7 @@ def test_deliver_is_silent():
         finally:
             os.kill(pid, signal.SIGCONT)
         assert row["accepted"] and "not answered" in row["dns"] and row["mx"] == [] and row["source"] == "not known", row
-        assert 18 < time.monotonic() - begun < 28
+        assert 7 < time.monotonic() - begun < 20
         assert explain(p, "x@far.test")["dns"] == "" and p.ctl("status")[0] == 0      # what was asked then is no answer now
 
 
