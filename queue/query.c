@@ -66,6 +66,8 @@ query_again(struct query *q, enum walk_need need)
 {
 	index_walk_end(&q->w);
 	q->w = select_walk(&q->s, need, q->now);
+	if (q->seen != NULL)
+		idset_free(q->seen);
 	q->walked = false;
 	q->messages = q->recipients = 0;
 	q->last = UINT64_MAX;

@@ -181,3 +181,13 @@ def test_act_on_many():
         assert p.ctl_json("queue", "remove", "all")[0]["recipients"] >= 4000 - some, "those under way are not gone yet"
         p.wait_empty()
         assert all(child["restarts"] == 0 for child in p.ctl_json("status")[0]["processes"])
+
+
+def test_list_of_more_than_are_picked():
+    """A selection of more recipients than are gathered first is listed whole all the same."""
+    with Postern(RELAY, base=BASE + "limit recipients 4500\n", sink=1) as p:
+        assert p.ctl("pause", "delivery")[0] == 0
+        for n in range(5):
+            send_many(p, ["reader%d.%d@one.test" % (n, i) for i in range(4500)])
+        listed = p.ctl_json("queue", "list", "domain=one.test")
+        assert sorted(len(m["to"]) for m in listed) == 5 * [4500], [len(m["to"]) for m in listed]
