@@ -118,6 +118,9 @@ let_go(struct tx *t)
 static bool
 prefetch(struct conn *c, const struct tx *t, struct tx *next)
 {
+	/* Or what is left of this message would go back to its line, and once more when this transaction is over. */
+	if (worn_out(c))
+		return false;
 	if (!(c->peer.ext & EXT_PIPELINING) || t->bdat || c->messages + 1 >= most_messages(c) || !(c->pass || dest_open(c->dest)))
 		return false;
 	if (c->carried == NULL && !t->next_host && has_more(t->job))
