@@ -81,6 +81,7 @@ struct message {
 	int64_t		 since;			/* fresh: clock_now() */
 	int64_t		 owed_since;		/* R_OWED, DELAY_OWED: the first one */
 	bool		 row, slow, fresh, owed, stuck, lost;
+	bool		 overflow;		/* there is no room for it: it goes when its rows are there */
 	bool		 old;			/* it waited in the index before: new mail goes first */
 	bool		 later;			/* some recipient's later is set */
 	uint8_t		 pins;			/* act.c: it stays in memory, and nothing of it goes into line */

@@ -212,6 +212,7 @@ void
 ready_overflow(struct message *m)
 {
 	due_now(m);
+	m->overflow = true;
 	ready_add(m);
 	if (!ready_settle(m) && m->slow)
 		rows_finish(m);

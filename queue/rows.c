@@ -263,7 +263,10 @@ slow_part(struct message *m)
 		has_row(m);
 	else if (rc == 1)
 		put_all(m);
-	sched_queue(m);
+	if (m->overflow)
+		ready_settle(m);
+	else
+		sched_queue(m);
 }
 
 static void
