@@ -50,6 +50,8 @@ struct reply_meaning {
 void	 reply_whole(struct buf *b, unsigned code, const char *dsn, const char *text);
 /* The same without the code, if it begins with that one. Points into it. */
 const char *reply_behind_code(const char *whole, unsigned code);
+/* What a server said, with the codes that it gave. */
+void	 reply_said(const struct reply *, char *out, size_t size);
 
 /* Never NULL. */
 const struct reply_meaning *reply_meaning(enum reply_stage, unsigned code, const char *dsn);

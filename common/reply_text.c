@@ -1,7 +1,7 @@
 /*
  * reply_text: a reply as one text, "450 4.7.1 slow down", and what of it stands behind the code.
  *
- * Called by the queue, which shows and keeps replies so. Pure; owns nothing, cannot fail. Where a server spoke the text is its own words,
+ * Called by the queue, which shows and keeps replies so, and by deliver, which says why a host rests. Pure; owns nothing, cannot fail. Where a server spoke the text is its own words,
  * with an enhanced code only if it gave one. The code is 0 where none spoke: then there is none in the text either.
  */
 #include <stdio.h>
@@ -26,6 +26,12 @@ reply_whole(struct buf *b, unsigned code, const char *dsn, const char *text)
 		buf_addf(b, "%s%s", b->len > 0 ? " " : "", dsn);
 	if (*text != '\0')
 		buf_addf(b, "%s%s", b->len > 0 ? " " : "", text);
+}
+
+void
+reply_said(const struct reply *r, char *out, size_t size)
+{
+	snprintf(out, size, "%u %s%s%s", r->code, r->dsn, r->dsn[0] != '\0' ? " " : "", r->text);
 }
 
 const char *

@@ -436,14 +436,14 @@ refused(struct conn *c, enum reply_stage stage)
 	const struct reply_meaning *m = reply_meaning(stage, r->code, r->dsn);
 	enum outcome outcome = m->deed == DEED_NEXT_MX_BOUNCE || m->deed == DEED_BOUNCE ? OUT_BOUNCE : OUT_DEFER;
 	struct verdict v = verdict(outcome, r->dsn[0] != '\0' ? r->dsn : m->dsn, r->text);
-	char why[REPLY_TEXT_MAX + 512];
+	char words[REPLY_TEXT_MAX + 32], why[REPLY_TEXT_MAX + 512];
 
 	v.dsn[0] = outcome == OUT_BOUNCE ? '5' : '4';
 	strlcpy(v.given, r->dsn, sizeof v.given);
 	v.code = r->code;
 	v.step = stage == STAGE_CONNECT ? "initial greeting" : c->state == CONN_HELO ? "HELO command" : "EHLO command";
-	snprintf(why, sizeof why, "host %s refused to talk to us: %u %s%s%s", c->relay, r->code, r->dsn, r->dsn[0] != '\0' ? " " : "",
-	    r->text);
+	reply_said(r, words, sizeof words);
+	snprintf(why, sizeof why, "host %s refused to talk to us: %s", c->relay, words);
 	conn_next(c, &v, why);
 }
 

@@ -360,7 +360,7 @@ static void
 closing(struct conn *c, struct tx *t)
 {
 	struct verdict v = verdict(OUT_DEFER, "4.3.2", c->reply.text);
-	char why[REPLY_TEXT_MAX + 512];
+	char words[REPLY_TEXT_MAX + 32], why[REPLY_TEXT_MAX + 512];
 
 	drop_prefetched(c);
 	if (was_stale(c, t)) {
@@ -371,8 +371,8 @@ closing(struct conn *c, struct tx *t)
 	v.code = c->reply.code;
 	strlcpy(v.given, c->reply.dsn, sizeof v.given);
 	v.step = tx_step_name(t);
-	snprintf(why, sizeof why, "host %s said: %u %s%s%s", c->relay, c->reply.code, c->reply.dsn,
-	    c->reply.dsn[0] != '\0' ? " " : "", c->reply.text);
+	reply_said(&c->reply, words, sizeof words);
+	snprintf(why, sizeof why, "host %s said: %s", c->relay, words);
 	move_on(c, t->job, &v, why);
 }
 
@@ -428,12 +428,13 @@ static void
 look_for_policy(struct conn *c)
 {
 	const struct reply *r = &c->reply;
-	char why[REPLY_TEXT_MAX + 512];
+	char words[REPLY_TEXT_MAX + 32], why[REPLY_TEXT_MAX + 512];
 
 	if (r->code / 100 != 4 || r->code == 421 || r->code == 454 || strncmp(r->dsn, "4.7.", 4) != 0 ||
 	    greylisted(r->code, r->dsn, r->text))
 		return;
-	snprintf(why, sizeof why, "host %s said: %u %s %s", c->relay, r->code, r->dsn, r->text);
+	reply_said(r, words, sizeof words);
+	snprintf(why, sizeof why, "host %s said: %s", c->relay, words);
 	conn_rest(c, why);
 }
 

@@ -331,7 +331,9 @@ texts(void)
 		{ 0, "4.4.1", "connection refused", "4.4.1 connection refused", "4.4.1 connection refused" }, { 0, "", "", "", "" },
 		{ 0, "", "0 sent", "0 sent", "0 sent" },
 	};
+	struct reply r = { .code = 421, .dsn = "4.7.0", .text = "rate limited" };
 	struct buf b = BUF_INIT;
+	char said[64];
 	size_t i;
 
 	for (i = 0; i < sizeof(v) / sizeof(v[0]); i++) {
@@ -342,6 +344,11 @@ texts(void)
 	}
 	buf_free(&b);
 	TEST_STR(reply_behind_code("4.7.1 slow down", 450), "4.7.1 slow down");
+	reply_said(&r, said, sizeof said);
+	TEST_STR(said, "421 4.7.0 rate limited");
+	r.dsn[0] = '\0';
+	reply_said(&r, said, sizeof said);
+	TEST_STR(said, "421 rate limited");
 }
 
 int
