@@ -388,10 +388,22 @@ control_overrun(void)
 	return (now.tv_sec - ct.slice.tv_sec) * 1000 + (now.tv_nsec - ct.slice.tv_nsec) / 1000000 >= CONTROL_SLICE;
 }
 
+static bool
+behind(const struct client *c)
+{
+	return io_pending(c->io) >= CONTROL_HIGH;
+}
+
+bool
+client_pause(const struct client *c)
+{
+	return control_overrun() || behind(c);
+}
+
 static void
 go_on(struct client *c)
 {
-	bool may = c->step != NULL && io_pending(c->io) < CONTROL_HIGH && rows_reached(c->ticket);
+	bool may = c->step != NULL && !behind(c) && rows_reached(c->ticket);
 
 	if (may && !control_overrun() && c->step(c)) {
 		if (!c->closing)

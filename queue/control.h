@@ -60,6 +60,7 @@ void	 client_done(struct client *, int code);
 int64_t	 client_sees(const struct client *);	/* the uid whose mail it may see; -1: all mail */
 struct client *client_find(uint32_t number);	/* NULL: it is gone */
 bool	 control_overrun(void);			/* this turn's slice is used up */
+bool	 client_pause(const struct client *);	/* it is, or the client has not read enough of its answer */
 void	 control_dispatch(struct client *, char *line);
 
 #endif

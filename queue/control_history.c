@@ -220,7 +220,7 @@ past_step(struct client *c)
 			p->walking = history_page(&p->seq, one, p);
 		else
 			say_now(c, p);
-		if (control_overrun() || io_pending(c->io) >= CONTROL_HIGH)
+		if (client_pause(c))
 			return false;
 	}
 	if (p->why && !p->there && p->found > 0 && !c->json)

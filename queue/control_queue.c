@@ -117,7 +117,7 @@ static bool
 list_step(struct client *c)
 {
 	while (list_part(c, c->query))
-		if (control_overrun() || io_pending(c->io) >= CONTROL_HIGH)
+		if (client_pause(c))
 			return false;
 	list_end(c);
 	return true;
@@ -184,7 +184,7 @@ static bool
 show_step(struct client *c)
 {
 	while (!listing_part(c, c->query))
-		if (control_overrun() || io_pending(c->io) >= CONTROL_HIGH)
+		if (client_pause(c))
 			return false;
 	if (listing_count(c->query) == 0)
 		complain(c, "the message left the queue just now, or its record cannot be read");
