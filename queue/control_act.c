@@ -3,8 +3,8 @@
  *
  * Called by control_verbs, and by control_suspend for what waited for what is resumed. First the selection is walked and counted, and its
  * messages remembered (--dry-run ends here); then each of them is loaded and its recipients asked again, as they are by then. Both in
- * slices of a turn, and no more messages at once in memory than the scheduler likes. "retry all" is the index's own: it need not load what
- * waits, and ends every rest; a narrower one ends those of its own destinations (dest_ask).
+ * slices of a turn, and no more messages at once in memory than the scheduler likes. "retry all" is load.c's: its answer does not wait for
+ * what is brought in, and it ends every rest; a narrower one ends those of its own destinations (dest_ask).
  */
 #include <string.h>
 #include "control_queue.h"

@@ -151,10 +151,13 @@ deferred(struct message *m, uint32_t n)
 bool
 result_at_rest(struct message *m, uint32_t n, const struct last *why, int64_t now)
 {
-	struct dest_policy p = result_policy(m, n);
+	struct dest_policy p;
 
 	rcpt_reason(m, n, why);
-	if (why == NULL || strcmp(why->dsn, DSN_OURS) == 0 || !retry_expired(&p, m->env.arrival, now, true))
+	if (why == NULL || strcmp(why->dsn, DSN_OURS) == 0)
+		return false;
+	p = result_policy(m, n);
+	if (!retry_expired(&p, m->env.arrival, now, true))
 		return false;
 	result_expired(m, n, "given up for its age");
 	return true;
