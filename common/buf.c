@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "buf.h"
-#include "log.h"
+#include "fatal.h"
 #include "xmalloc.h"
 
 uint8_t *

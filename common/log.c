@@ -56,6 +56,13 @@ look_around(void)
 	lg.regular = fstat(lg.fd, &st) == 0 && S_ISREG(st.st_mode);
 }
 
+static void
+log_last_words(const char *text)
+{
+	log_error("fatal: %s", text);
+	log_flush();
+}
+
 void
 log_init(const char *name)
 {
@@ -65,6 +72,7 @@ log_init(const char *name)
 		strcpy(lg.host, "localhost");
 	lg.host[strcspn(lg.host, ".")] = '\0';
 	look_around();
+	fatal_hook(log_last_words);
 }
 
 void
@@ -282,33 +290,4 @@ void
 log_debug(const char *fmt, ...)
 {
 	FRONT(lg.name, LOG_LV_DEBUG, fmt);
-}
-
-void
-fatal(const char *fmt, ...)
-{
-	char text[LINE_MAX_LOG];
-	int saved = errno;
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof text, fmt, ap);
-	va_end(ap);
-	log_as(lg.name, LOG_LV_ERROR, "fatal: %s: %s", text, strerror(saved));
-	log_flush();
-	_exit(70);
-}
-
-void
-fatalx(const char *fmt, ...)
-{
-	char text[LINE_MAX_LOG];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof text, fmt, ap);
-	va_end(ap);
-	log_as(lg.name, LOG_LV_ERROR, "fatal: %s", text);
-	log_flush();
-	_exit(70);
 }

@@ -7,12 +7,13 @@
  * UTF-8 passes.
  *
  * Two kinds of error: what a client, a server or a file did wrong is logged and answered by the caller;
- * fatal/fatalx are for what can only be our own fault (or the machine's) and end this one process with exit code 70.
+ * fatal/fatalx (fatal.h) are for what can only be our own fault (or the machine's) and end this one process; log_init takes their words.
  */
 #ifndef LOG_H
 #define LOG_H
 
 #include <stdarg.h>
+#include "fatal.h"
 
 enum log_level { LOG_LV_ERROR, LOG_LV_WARN, LOG_LV_INFO, LOG_LV_DEBUG };
 enum log_kind { LOG_TO_STDERR, LOG_TO_FILE, LOG_TO_SYSLOG };
@@ -31,9 +32,5 @@ void	log_error(const char *, ...) __attribute__((format(printf, 1, 2)));
 void	log_warn(const char *, ...) __attribute__((format(printf, 1, 2)));
 void	log_info(const char *, ...) __attribute__((format(printf, 1, 2)));
 void	log_debug(const char *, ...) __attribute__((format(printf, 1, 2)));
-
-/* fatal appends strerror(errno); fatalx does not. */
-void	fatal(const char *, ...) __attribute__((format(printf, 1, 2), noreturn));
-void	fatalx(const char *, ...) __attribute__((format(printf, 1, 2), noreturn));
 
 #endif
