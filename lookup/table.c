@@ -68,12 +68,6 @@ table_size(const struct table *t)
 	return t->n;
 }
 
-const char *
-table_at(const struct table *t, uint32_t off)
-{
-	return (const char *)buf_data(&t->text) + off;
-}
-
 /* The slot of this key, or the free one where it belongs. */
 static uint32_t *
 slot_of(const struct table *t, uint32_t hash, const char *key)

@@ -33,7 +33,12 @@ struct table *table_new(void);
 bool	 table_put(struct table *, uint32_t key, uint32_t value);
 /* The value of exactly this (folded) key, or NULL. */
 const char *table_get(const struct table *, const char *key);
-const char *table_at(const struct table *, uint32_t off);
+
+static inline const char *
+table_at(const struct table *t, uint32_t off)
+{
+	return (const char *)buf_data(&t->text) + off;
+}
 
 /* The longest network in the table that has this address. */
 const char *table_net(struct table *, const char *addr);
