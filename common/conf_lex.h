@@ -50,6 +50,7 @@ struct conf_unit {
 	size_t			 spent;		/* what macros have grown to */
 	unsigned		 depth;		/* of includes */
 	bool			 internal;	/* text of ours: statements that begin with a dot are allowed */
+	bool			(*is_statement)(const char *word);	/* conf_is_statement: such a word names no macro */
 	void			(*include)(struct conf_unit *, const struct conf_stmt *);	/* NULL: not possible */
 };
 

@@ -142,7 +142,7 @@ refuse_internal(struct conf_unit *u)
 struct conf *
 conf_load(const char *file, const struct conf_define *define, size_t ndefine, struct buf *text, struct conf_errors *errors)
 {
-	struct conf_unit u = { .include = include };
+	struct conf_unit u = { .is_statement = conf_is_statement, .include = include };
 	struct conf_pos pos = { .file = file };
 	struct conf *c;
 

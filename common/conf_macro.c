@@ -164,7 +164,7 @@ define(struct conf_unit *u, const struct conf_stmt *st)
 
 	if (!conf_macro_name(name, strlen(name)))
 		conf_report(u, &st->v[0].pos, false, "\"%s\" cannot name a macro; use letters, digits and _", name);
-	else if (conf_is_statement(name))
+	else if (u->is_statement(name))
 		conf_report(u, &st->v[1].pos, false, "\"%s\" is a statement, not a macro; write it without the =", name);
 	else if (st->n == 2)
 		conf_report(u, &st->v[1].pos, false, "the macro %s has no value; write one behind the =, or \"\"", name);

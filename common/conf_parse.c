@@ -184,7 +184,7 @@ conf_build(struct conf_unit *u, uint32_t generation)
 struct conf *
 conf_parse(const char *text, size_t len, uint32_t generation, struct conf_errors *errors)
 {
-	struct conf_unit u = { .internal = true };
+	struct conf_unit u = { .is_statement = conf_is_statement, .internal = true };
 	struct conf_stmts raw = { 0 };
 	struct conf *c;
 
