@@ -40,7 +40,8 @@ static struct {
 	struct edge		**peer;		/* all edges to siblings */
 	size_t			 npeer, cap;
 	struct missing		*missing;
-	bool			 quit;
+	bool			 quit, started;
+	bool			 to_stderr;	/* the log */
 } child;
 
 /* ---- edges ---- */
@@ -203,6 +204,8 @@ on_LOG(struct edge *parent, uint32_t id, struct p_log *p, int fd)
 	(void)parent;
 	(void)id;
 	log_target(fd, p->kind, child.conf->log_format);
+	log_console(!child.started);
+	child.to_stderr = p->kind == LOG_TO_STDERR;
 }
 
 void
@@ -213,6 +216,11 @@ on_START(struct edge *parent, uint32_t id, struct p_none *p, int fd)
 	(void)fd;
 	if (child.ops->start != NULL)
 		child.ops->start();
+	child.started = true;
+	log_console(false);
+	/* Whoever typed the command is not kept any longer. */
+	if (!child.to_stderr && dup2(STDIN_FILENO, STDERR_FILENO) == -1)
+		fatal("dup of /dev/null");
 	send_READY(parent, 0, NULL, -1);
 }
 

@@ -42,10 +42,11 @@ static struct {
 	int		 pid;		/* getpid() is a system call */
 	struct buf	 out;
 	unsigned long	 lost;
+	bool		 console;	/* errors are also said on standard error */
 	time_t		 second;	/* stamp is of this second */
 	char		 stamp[32];
 	char		 host[256];
-} lg = { "postern", STDERR_FILENO, LOG_TO_STDERR, LOG_TEXT, LOG_LV_INFO, false, 0, BUF_INIT, 0, -1, "", "" };
+} lg = { "postern", STDERR_FILENO, LOG_TO_STDERR, LOG_TEXT, LOG_LV_INFO, false, 0, BUF_INIT, 0, false, -1, "", "" };
 
 static void
 look_around(void)
@@ -85,6 +86,12 @@ log_target(int fd, enum log_kind kind, enum log_format format)
 	lg.kind = kind;
 	lg.format = format;
 	look_around();
+}
+
+void
+log_console(bool on)
+{
+	lg.console = on;
 }
 
 void
@@ -168,6 +175,24 @@ add_line(const char *name, enum log_level level, const char *text)
 	buf_adds(b, "\n");
 }
 
+/* Whoever waits at a terminal for the start. */
+static void
+say_too(const char *name, const char *text)
+{
+	struct buf b = BUF_INIT;
+	ssize_t n;
+
+	buf_adds(&b, "posternd: ");
+	if (strcmp(name, "master") != 0)
+		buf_addf(&b, "%s: ", name);
+	add_clean(&b, text, false);
+	buf_adds(&b, "\n");
+	do
+		n = write(STDERR_FILENO, buf_data(&b), b.len);
+	while (n == -1 && errno == EINTR);
+	buf_free(&b);
+}
+
 static void __attribute__((format(printf, 3, 0)))
 vlog(const char *name, enum log_level level, const char *fmt, va_list ap)
 {
@@ -177,6 +202,8 @@ vlog(const char *name, enum log_level level, const char *fmt, va_list ap)
 	if (level <= lg.level) {
 		vsnprintf(text, sizeof text, fmt, ap);
 		add_line(name, level, text);
+		if (lg.console && level == LOG_LV_ERROR && lg.kind != LOG_TO_STDERR)
+			say_too(name, text);
 		if (lg.out.len > GATHER_MAX)
 			log_flush();
 	}

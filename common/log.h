@@ -13,6 +13,7 @@
 #define LOG_H
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include "fatal.h"
 
 enum log_level { LOG_LV_ERROR, LOG_LV_WARN, LOG_LV_INFO, LOG_LV_DEBUG };
@@ -24,6 +25,8 @@ void	log_init(const char *name);
 /* Where lines go from now on: fd is owned by log afterwards (-1: standard error). */
 void	log_target(int fd, enum log_kind, enum log_format);
 void	log_level(enum log_level);
+/* Errors are also said on standard error, for whoever waits there for the start. */
+void	log_console(bool on);
 void	log_flush(void);
 
 /* log_as: a line under another name of the same program ("smtp" and "local" of deliver, "qmgr", "cleanup"). */

@@ -54,7 +54,7 @@ become(const char *path, char *const argv[], int fd)
 
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	if ((null = open("/dev/null", O_RDONLY)) == -1 || dup2(null, STDIN_FILENO) == -1)
+	if ((null = open("/dev/null", O_RDWR)) == -1 || dup2(null, STDIN_FILENO) == -1)
 		_exit(71);
 	if (fd == 3) {
 		if (fcntl(fd, F_SETFD, 0) == -1)

@@ -3,6 +3,7 @@
  * it never reads a byte from the network.
  *
  *	posternd.c		options, signals, the loop, the stop
+ *	parent_start.c		the start as whoever typed the command sees it
  *	parent_conf.c		the configuration and its generations
  *	parent_dirs.c		directories, the lock, accounts
  *	parent_sockets.c	what is listened on
@@ -48,6 +49,7 @@ struct parent {
 	int64_t			 started;
 	char			 libexec[4096];
 	char			*spool, *runtime, *empty;	/* absolute */
+	struct { uid_t uid; gid_t gid; } as[PROG__MAX];	/* the accounts, as root */
 	int			 lock;		/* descriptor of RUNTIME/posternd.lock */
 	int			*listen;	/* by index of conf->listen; -1: not to be had */
 	size_t			 nlisten;
@@ -55,25 +57,37 @@ struct parent {
 	int			 limits;	/* memory file of the shared counts */
 	void			*limits_map;
 	bool			 accept;	/* listeners take connections */
+	bool			 up;		/* all programs have been ready */
 	struct kid		*kid;
 	size_t			 nkid;
 	enum { UP, DRAIN_LISTENERS, DRAIN_DELIVER, CLOSING } stop;
 	struct ev_timer		 stop_timer;
 };
 
+/* parent_start.c */
+void	 start_clean(void);		/* no descriptor but 0, 1 and 2, which there are */
+void	 start_detach(void);		/* into the background; the command waits for start_ready */
+void	 start_silence(int fd);		/* it becomes /dev/null */
+void	 start_ready(void);
+/* It cannot be: why, on the terminal and in the log, and the exit status (sysexits.h). */
+void	 start_fail(int status, const char *, ...) __attribute__((format(printf, 2, 3), noreturn));
+
 /* parent_conf.c: errors go to the log (or stderr for check); NULL if there is any. */
 struct conf *parent_conf_load(struct parent *, struct buf *text, struct buf *errors);
 int	 parent_conf_fd(const struct parent *);		/* a sealed memory file of the text */
 int	 parent_log_fd(const struct parent *, enum log_kind *);
+/* NULL, or why the log of that configuration cannot be opened. */
+const char *parent_log_bad(const struct parent *, const struct conf *);
 /* -> NULL, or the errors; the old configuration stays in force then. */
 const char *parent_reload(struct parent *, struct buf *errors);
 
-/* parent_dirs.c: fatal with a reason and what to do. */
+/* parent_dirs.c: start_fail with a reason and what to do. */
 void	 parent_dirs(struct parent *);
-void	 parent_account(const struct parent *, const struct proc_row *, uid_t *, gid_t *);
+/* Whose rights each program gets. NULL, or which account is missing: then those of before hold. */
+const char *parent_accounts(struct parent *);
 
 /* parent_sockets.c */
-void	 parent_bind(struct parent *);			/* at start: fatal if an address cannot be had */
+void	 parent_bind(struct parent *);			/* at start: start_fail if an address cannot be had */
 /* At a reload: what stays keeps its socket. NULL, or why the new set cannot be had (the old one stays). */
 const char *parent_rebind(struct parent *, const struct conf *);
 void	 parent_unlisten(struct parent *);		/* at a stop: clients that no listener is left for are refused at once */

@@ -42,36 +42,66 @@ static int
 syslog_fd(void)
 {
 	struct sockaddr_un sun = { .sun_family = AF_UNIX, .sun_path = "/dev/log" };
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), saved;
+
+	if (fd == -1 || connect(fd, (const struct sockaddr *)&sun, sizeof sun) == 0)
+		return fd;
+	saved = errno;
+	close(fd);
+	errno = saved;
+	return -1;
+}
+
+/* In the background standard error is nobody's. */
+static int
+stderr_fd(const struct parent *p)
+{
+	int fd = p->foreground ? fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3) : open("/dev/null", O_WRONLY | O_CLOEXEC);
 
 	if (fd == -1)
-		fatal("socket");
-	if (connect(fd, (const struct sockaddr *)&sun, sizeof sun) == 0)
-		return fd;
-	close(fd);
-	return -1;
+		fatal("dup of standard error");
+	return fd;
+}
+
+/* -> descriptor, or -1 and errno */
+static int
+open_log(const struct conf *c, enum log_kind kind)
+{
+	if (kind == LOG_TO_SYSLOG)
+		return syslog_fd();
+	return open(c->log_path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0640);
+}
+
+const char *
+parent_log_bad(const struct parent *p, const struct conf *c)
+{
+	static char why[512];
+	int fd;
+
+	if (p->foreground || c->log_kind != LOG_TO_FILE)	/* a syslog may come later */
+		return NULL;
+	if ((fd = open_log(c, LOG_TO_FILE)) != -1) {
+		close(fd);
+		return NULL;
+	}
+	snprintf(why, sizeof why, "cannot open the log %s: %s", c->log_path, strerror(errno));
+	return why;
 }
 
 /* A new descriptor of what the log goes to; standard error where the chosen one is not to be had, since mail must flow. */
 int
 parent_log_fd(const struct parent *p, enum log_kind *kind)
 {
-	int fd = -1;
+	int fd;
 
 	*kind = p->foreground ? LOG_TO_STDERR : p->conf->log_kind;
-	if (*kind == LOG_TO_SYSLOG)
-		fd = syslog_fd();
-	else if (*kind == LOG_TO_FILE)
-		fd = open(p->conf->log_path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0640);
-	if (fd != -1)
+	if (*kind == LOG_TO_STDERR)
+		return stderr_fd(p);
+	if ((fd = open_log(p->conf, *kind)) != -1)
 		return fd;
-	if (*kind != LOG_TO_STDERR)
-		log_warn("cannot open the log (%s): %s; logging to standard error",
-		    *kind == LOG_TO_FILE ? p->conf->log_path : "/dev/log", strerror(errno));
+	log_warn("cannot open the log (%s): %s", *kind == LOG_TO_FILE ? p->conf->log_path : "/dev/log", strerror(errno));
 	*kind = LOG_TO_STDERR;
-	if ((fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3)) == -1)
-		fatal("dup of standard error");
-	return fd;
+	return stderr_fd(p);
 }
 
 /* When and what a reload cannot change: it says so and keeps the old value. */
@@ -86,7 +116,7 @@ fixed(const struct parent *p, const struct conf *c)
 		return "runtime cannot change while posternd runs: restart it";
 	if (p->conf->listeners != c->listeners)
 		return "listeners cannot change while posternd runs: restart it";
-	return NULL;
+	return parent_log_bad(p, c);
 }
 
 const char *
@@ -96,7 +126,7 @@ parent_reload(struct parent *p, struct buf *errors)
 	struct conf *c = parent_conf_load(p, &text, errors), *old = p->conf;
 	const char *why = NULL;
 
-	if (c == NULL || (why = fixed(p, c)) != NULL || (why = parent_rebind(p, c)) != NULL) {
+	if (c == NULL || (why = fixed(p, c)) != NULL || (why = parent_accounts(p)) != NULL || (why = parent_rebind(p, c)) != NULL) {
 		if (why != NULL)
 			buf_addf(errors, "%s\n", why);
 		if (c != NULL)

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
 #include <unistd.h>
 #include "client_limits.h"
 #include "log.h"
@@ -23,6 +24,7 @@
 #define BACKOFF_FIRST	100
 #define BACKOFF_MOST	30000
 #define STEADY_MS	60000		/* who lived this long starts again at once */
+#define START_TRIES	3		/* of a program, before all have been ready once */
 #define REWIRE_MS	10000		/* nobody gets new edges more often by asking */
 #define SOCKET_BUFFER	(1024 * 1024)
 
@@ -298,7 +300,8 @@ start(struct kid *k)
 	size_t i;
 	int sv[2];
 
-	parent_account(p, k->row, &st.uid, &st.gid);
+	st.uid = p->as[k->row->prog].uid;
+	st.gid = p->as[k->row->prog].gid;
 	pair(sv);
 	k->started = ev_time_ms();
 	k->ready = false;
@@ -342,6 +345,19 @@ crashed(int status)
 	return false;
 }
 
+/* What cannot start at all is said to whoever waits for it, rather than tried for ever behind his back. */
+static void
+first_start(const struct kid *k, int status, const char *how)
+{
+	int code = WIFEXITED(status) && WEXITSTATUS(status) != 0 ? WEXITSTATUS(status) : EX_SOFTWARE;
+
+	if (k->parent->up || (k->restarts < START_TRIES && code != EX_TEMPFAIL))
+		return;
+	kids_kill(k->parent);
+	parent_unbind_local(k->parent);
+	start_fail(code, "%s %s: Postern cannot start", k->row->file, how);
+}
+
 static void
 died(struct kid *k, int status)
 {
@@ -360,6 +376,7 @@ died(struct kid *k, int status)
 		parent_stop_step(p);
 		return;
 	}
+	first_start(k, status, how);
 	log_warn("%s[%d] %s; starting it again", k->row->file, (int)k->pid, how);
 	k->pid = 0;
 	if ((queue = kids_edge(p, PROG_QUEUE)) != NULL)
@@ -500,6 +517,9 @@ on_READY(struct edge *e, uint32_t id, struct p_none *m, int fd)
 	for (i = 0; i < k->parent->nkid; i++)
 		if (!k->parent->kid[i].ready)
 			return;
+	if (!k->parent->up)
+		start_ready();
+	k->parent->up = true;
 	log_info("ready: %zu programs, configuration %s", k->parent->nkid, k->parent->file);
 }
 

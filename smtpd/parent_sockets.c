@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
 #include <unistd.h>
 #include "log.h"
 #include "parent.h"
@@ -92,14 +93,15 @@ void
 parent_bind(struct parent *p)
 {
 	size_t i;
+	int err;
 
 	p->nlisten = p->conf->nlisten;
 	p->listen = xcalloc(p->nlisten, sizeof *p->listen);
 	for (i = 0; i < p->nlisten; i++)
 		if ((p->listen[i] = bind_one(p, &p->conf->listen[i])) == -2) {
-			log_error("cannot listen on %s: %s%s", p->conf->listen[i].text, strerror(errno), help(errno));
-			log_flush();
-			exit(71);
+			err = errno;
+			start_fail(err == EACCES ? EX_NOPERM : err == EADDRINUSE ? EX_UNAVAILABLE : EX_OSERR, "cannot listen on %s: %s%s",
+			    p->conf->listen[i].text, strerror(err), help(err));
 		}
 }
 

@@ -2,7 +2,8 @@
  * posternd: the parent. Reads the configuration, binds, starts the programs and keeps them running; stops them in the order that
  * loses nothing: listeners finish their transactions, deliver its jobs, then the queue closes.
  *
- * Exit codes: 0; 64 usage; 71 system; 75 another one runs; 78 configuration.
+ * Exit codes (sysexits.h): 0; 64 usage; 67 an account is missing; 69 an address is taken; 70 a fault of ours; 71 system, 72 no helper programs,
+ * 73 what cannot be made (log, directories), 75 another one runs; 77 no right to; 78 configuration.
  */
 #include <sys/wait.h>
 #include <errno.h>
@@ -11,13 +12,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
 #include <unistd.h>
 #include "log.h"
 #include "parent.h"
 #include "xmalloc.h"
 
-#define EX_USAGE	64
-#define EX_CONFIG	78
 #define DRAIN_LISTENERS_MS	10000
 #define DRAIN_DELIVER_MS	30000
 #define CLOSING_MS		10000
@@ -133,11 +133,9 @@ find_libexec(struct parent *p)
 			return;
 	}
 	strlcpy(p->libexec, POSTERN_LIBEXEC, sizeof p->libexec);
-	if (snprintf(probe, sizeof probe, "%s/postern-queue", p->libexec) >= (int)sizeof probe || access(probe, X_OK) == -1) {
-		log_error("the helper programs (postern-queue and others) are neither beside posternd nor in %s", POSTERN_LIBEXEC);
-		log_flush();
-		exit(71);
-	}
+	if (snprintf(probe, sizeof probe, "%s/postern-queue", p->libexec) >= (int)sizeof probe || access(probe, X_OK) == -1)
+		start_fail(EX_OSFILE, "the helper programs (postern-queue and others) are neither beside posternd nor in %s",
+		    POSTERN_LIBEXEC);
 }
 
 static void __attribute__((noreturn))
@@ -206,29 +204,38 @@ load_first(struct parent *p, bool check)
 static void
 start_log(struct parent *p)
 {
+	const char *why = parent_log_bad(p, p->conf);
 	enum log_kind kind;
-	int fd = parent_log_fd(p, &kind);
+	int fd;
 
+	if (why != NULL)
+		start_fail(EX_CANTCREAT, "%s", why);
+	fd = parent_log_fd(p, &kind);
 	log_target(fd, kind, p->conf->log_format);
 	log_level(p->verbose ? LOG_LV_DEBUG : p->conf->log_level);
+	log_console(true);
 }
 
 int
 main(int argc, char **argv)
 {
 	struct parent *p = &parent;
+	const char *why;
 	bool check;
 
+	start_clean();
 	log_init("master");
 	p->root = geteuid() == 0;
 	check = options(p, argc, argv);
 	load_first(p, check);
 	find_libexec(p);
-	if (!p->foreground && daemon(1, 0) == -1)
-		fatal("daemon");
+	if (!p->foreground)
+		start_detach();
 	ev_init();
 	start_log(p);
 	p->started = ev_time_ms();
+	if ((why = parent_accounts(p)) != NULL)
+		start_fail(EX_NOUSER, "%s", why);
 	parent_dirs(p);
 	parent_bind(p);
 	parent_bind_local(p);

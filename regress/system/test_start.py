@@ -1,0 +1,138 @@
+"""posternd as it is started at a terminal: it is ready when the command ends, or the command says why not and fails."""
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import time
+
+from lib import B, BASE, LOCAL, SLOW, Postern, free_port, need, need_root, until
+
+FILE_LOG = BASE.replace("log stderr level debug", 'log file "$dir/log" level debug')
+
+
+class Daemon(Postern):
+    """posternd without -d: command() runs it, what is left of it ends with the test."""
+
+    def __init__(self, conf=LOCAL, base=FILE_LOG, **values):
+        super().__init__(conf, base, start=False, **values)
+
+    def command(self, *prefix, **kw):
+        """-> status, what was said, seconds"""
+        begin = time.monotonic()
+        r = subprocess.run([*prefix, os.path.join(self.bin, "posternd"), "-f", self.conf], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                           stderr=subprocess.PIPE, timeout=30 * SLOW, check=False, cwd="/", **kw)
+        return r.returncode, r.stderr.decode("utf-8", "replace"), time.monotonic() - begin
+
+    def pid(self):
+        with open(os.path.join(self.runtime, "posternd.lock"), encoding="ascii") as f:
+            return int(f.read())
+
+    def end(self, keep=False):
+        with contextlib.suppress(OSError, ValueError):
+            pid = self.pid()
+            os.kill(pid, signal.SIGINT)
+            until(lambda: not os.path.exists("/proc/%d" % pid), 15)
+        super().end(keep)
+
+
+def refused(daemon, code, *words, prefix=()):
+    """It fails soon, with that status and these words, and nothing of it is left."""
+    status, said, seconds = daemon.command(*prefix)
+    assert status == code and all(w in said for w in words), (status, said)
+    assert seconds < 8 * SLOW, (seconds, said)
+
+
+def test_ready():
+    """When the command ends everything answers; nobody keeps its standard error (or communicate() would hang)."""
+    with Daemon() as d:
+        status, said, _ = d.command()
+        assert status == 0 and said == "", said
+        with d.smtp() as s:
+            assert s.mail("a@b.test", "one@example.test", b"Subject: x\r\n\r\nhi\r\n").startswith("250")
+        assert d.ctl("status")[0] == 0
+        d.wait_mail("one")
+
+
+def test_port_taken():
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        with Daemon() as d:
+            d.values["port"] = other.getsockname()[1]
+            d.write_conf(FILE_LOG + LOCAL)
+            refused(d, 69, "127.0.0.1:%d" % d.values["port"], "Address already in use", "another server")
+            assert "Address already in use" in d.log()
+
+
+def test_another_runs():
+    with Postern() as p, Daemon() as d:
+        text = (FILE_LOG + LOCAL).replace("$port", str(free_port()))
+        d.write_conf(text.replace('"$dir/run"', '"%s"' % p.runtime))
+        refused(d, 75, "another posternd", p.runtime)
+        d.write_conf(text.replace('"$dir/spool"', '"%s"' % p.spool))
+        refused(d, 75, "another posternd", p.spool)
+        assert p.ctl("status")[0] == 0
+
+
+def test_no_log():
+    with Daemon(base=BASE.replace("log stderr level debug", 'log file "$dir/none/log"')) as d:
+        refused(d, 73, d.dir + "/none/log", "No such file")
+
+
+def test_no_directory():
+    with Daemon(base=FILE_LOG.replace("$dir/spool", "$dir/postern.conf/spool")) as d:
+        refused(d, 73, "postern.conf", "Not a directory")
+
+
+def test_no_account():
+    need_root()
+    need("unshare")
+    with Daemon() as d:
+        passwd = os.path.join(d.dir, "passwd")
+        with open("/etc/passwd", encoding="utf-8") as old, open(passwd, "w", encoding="utf-8") as new:
+            new.writelines(line for line in old if not line.startswith("_posternq:"))
+        refused(d, 67, "_posternq", prefix=("unshare", "-m", "sh", "-c", 'mount --bind %s /etc/passwd && exec "$@"' % passwd, "sh"))
+
+
+def test_program_cannot_start():
+    """A program that always ends: its own words, then the status; not a daemon that tries for ever."""
+    with Daemon(expect_trouble=True) as d:
+        d.bin = os.path.join(d.dir, "bin")
+        os.mkdir(d.bin)
+        for name in os.listdir(os.path.join(B, "bin")):
+            if name == "posternd":
+                subprocess.run(["cp", os.path.join(B, "bin", name), d.bin], check=True)
+            elif name != "postern-lookup":
+                os.symlink(os.path.join(B, "bin", name), os.path.join(d.bin, name))
+        with open(os.path.join(d.bin, "postern-lookup"), "w", encoding="ascii") as f:
+            f.write("#!/bin/sh\necho no legs to stand on >&2\nexit 66\n")
+        os.chmod(os.path.join(d.bin, "postern-lookup"), 0o755)
+        refused(d, 66, "no legs to stand on", "postern-lookup exited with 66")
+
+
+def inherited(pid, wanted):
+    with contextlib.suppress(OSError):
+        links = [os.readlink("/proc/%d/fd/%s" % (pid, n)) for n in os.listdir("/proc/%d/fd" % pid)]
+        assert not any(wanted in link for link in links), (pid, links)
+
+
+def test_descriptors():
+    """What was open in whoever started it is open nowhere."""
+    with Daemon() as d:
+        canary = os.path.join(d.dir, "canary")
+        with open(canary, "w", encoding="ascii") as f:
+            for n in range(30, 46):
+                os.dup2(f.fileno(), n)
+            try:
+                status, said, _ = d.command(pass_fds=range(30, 46))
+            finally:
+                for n in range(30, 46):
+                    os.close(n)
+        assert status == 0, said
+        with d.smtp() as s:
+            s.mail("a@b.test", "one@example.test", b"Subject: x\r\n\r\nhi\r\n")
+        parent = d.pid()
+        with open("/proc/%d/task/%d/children" % (parent, parent), encoding="ascii") as f:
+            family = [parent] + [int(pid) for pid in f.read().split()]
+        assert len(family) > 6, family
+        for pid in family:
+            inherited(pid, canary)
