@@ -339,8 +339,8 @@ archive_undo(uint64_t copy)
 	uint32_t i;
 
 	for (i = 0; m != NULL && i < m->env.rcpts_n; i++)
-		if (m->rcpts[i].state == R_IDLE)
-			ready_mark(m, i, MARK_REMOVED);
+		if (m->rcpts[i].state == R_IDLE || m->rcpts[i].state == R_HELD)
+			ready_mark(m, i, MARK_NEVER);
 	if (m != NULL)
 		ready_settle(m);
 }

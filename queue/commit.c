@@ -138,7 +138,7 @@ put_record(struct spool *s, struct seg *g, struct commit *c)
 	c->loc = (struct loc){ g->no, at };
 	rec_put(&s->batch, g->rnd, (struct blob){ buf_data(&s->env), s->env.len }, c->nrcpt, len, crc);
 	if (copy != NULL)
-		memcpy(buf_data(&s->batch) + (at - g->end) + REC_HEAD, copy->marks, c->nrcpt);
+		marks_encode(buf_data(&s->batch) + (at - g->end) + REC_HEAD, copy->marks, c->nrcpt);
 	c->body_off = g->end + s->batch.len;
 	buf_add(&s->batch, copy != NULL ? copy->bytes : c->body->priv->mem, len);
 	c->end = g->end + s->batch.len;
@@ -200,7 +200,7 @@ group_failed(struct spool *s, struct seg *g, int error, const char *what)
 	seg_fail(s, g, error, what);
 	TAILQ_FOREACH(c, &s->group, link) {
 		g->live--;
-		seg_retire(s, g, c->loc.off, c->nrcpt, c->copy != NULL ? MARK_MOVED : MARK_REMOVED);
+		seg_retire(s, g, c->loc.off, c->nrcpt, c->copy != NULL ? MARK_MOVED : MARK_NEVER);
 	}
 	finish_all(s, &s->group, error);
 	seg_candidate(s, g);
@@ -320,7 +320,7 @@ dir_failed(struct spool *s, int error)
 
 	log_error("cannot sync seg/: %s", strerror(error));
 	TAILQ_FOREACH(c, &s->naming, link) {
-		seg_retire(s, c->seg, c->loc.off, c->nrcpt, MARK_REMOVED);
+		seg_retire(s, c->seg, c->loc.off, c->nrcpt, MARK_NEVER);
 		seg_name(name, c->seg->no);
 		unlink(name);
 		seg_free(s, c->seg);
@@ -386,7 +386,7 @@ static void
 name_file(struct spool *s, struct commit *c, int error)
 {
 	struct body_priv *p = c->body->priv;
-	struct seg_head h = { .kind = SEG_OWN };
+	struct seg_head h = { .version = SEG_VERSION, .kind = SEG_OWN };
 	char from[32], to[32];
 	uint32_t no = seg_number(s);
 

@@ -149,7 +149,7 @@ pick(struct spool *s)
 	}
 	c->g = g;
 	g->emptied = true;
-	scan_init(&c->scan, g->fd, g->size, g->rnd, g->kind, 0);
+	scan_open(&c->scan, g, 0);
 	c->scan.bodies = false;
 	c->scan.chunk = WALK_CHUNK;
 	c->step = ST_WALK;
@@ -160,7 +160,7 @@ pick(struct spool *s)
 static void
 note(struct compact *c)
 {
-	if (!rec_marks_live(c->scan.marks, c->scan.head.nrcpt))
+	if (!marks_live(c->scan.marks, c->scan.head.nrcpt))
 		return;
 	if (c->n == c->cap) {
 		c->cap = c->cap * 2 + 64;
@@ -244,8 +244,10 @@ unchanged(struct spool *s, const struct copy *y)
 {
 	const struct compact *c = s->compact;
 	uint8_t *marks = xmalloc(y->what.head.nrcpt);
-	bool same = spool_read(s, y->from.seg, y->from.off + REC_HEAD, marks, y->what.head.nrcpt) == (ssize_t)y->what.head.nrcpt &&
-	    memcmp(marks, y->what.marks, y->what.head.nrcpt) == 0;
+	const struct seg *g = seg_find(s, y->from.seg);
+	bool same = g != NULL &&
+	    spool_read(s, y->from.seg, y->from.off + REC_HEAD, marks, y->what.head.nrcpt) == (ssize_t)y->what.head.nrcpt &&
+	    marks_decode(marks, marks, y->what.head.nrcpt, g->version) == 0 && memcmp(marks, y->what.marks, y->what.head.nrcpt) == 0;
 
 	free(marks);
 	return same && c->movers.may(c->movers.arg, y->id, y->from);
@@ -284,11 +286,12 @@ dissect(const struct seg *g, struct copy *y, uint64_t len)
 
 	if (!rec_get(y->bytes, g->rnd, &w->head) || !rec_fits(&w->head, len) || rec_len(&w->head) != len)
 		return false;
+	marks_decode(y->bytes + REC_HEAD, y->bytes + REC_HEAD, w->head.nrcpt, g->version);
 	w->marks = y->bytes + REC_HEAD;
 	w->env = y->bytes + rec_env_off(&w->head);
 	w->bytes = y->bytes + rec_body_off(&w->head);
 	if (!rec_envelope_ok(y->bytes, &w->head, w->env) || crc32c(0, w->bytes, w->head.body_len) != w->head.body_crc ||
-	    !rec_marks_live(w->marks, w->head.nrcpt))
+	    !marks_live(w->marks, w->head.nrcpt))
 		return false;
 	r = (struct rd){ w->env, w->head.env_len, false };
 	p_env_get(&r, &env);

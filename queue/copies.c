@@ -122,7 +122,7 @@ read_all(struct spool *s, struct places *p, struct spool_env *se, bool *unread)
 			*unread = true;
 			continue;
 		}
-		if (rec_marks_void(se[n].marks, se[n].env.rcpts_n) || (n > 0 && se[n].env.rcpts_n != se[0].env.rcpts_n)) {
+		if (marks_void(se[n].marks, se[n].env.rcpts_n) || (n > 0 && se[n].env.rcpts_n != se[0].env.rcpts_n)) {
 			spool_env_free(&se[n]);
 			continue;
 		}
@@ -159,7 +159,7 @@ unite(struct spool *s, uint64_t id, const struct places *p, struct spool_env *se
 	for (i = 0; i < n; i++)
 		if (i != keep)
 			write_mark(s, id, p->loc[i], 0, MARK_MOVED);
-	h->settled(h->arg, id, p->loc[keep], rec_marks_live(se[keep].marks, rcpts) ? &se[keep] : NULL);
+	h->settled(h->arg, id, p->loc[keep], marks_live(se[keep].marks, rcpts) ? &se[keep] : NULL);
 }
 
 static void

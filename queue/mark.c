@@ -64,10 +64,7 @@ spool_marks(struct spool *s, struct loc loc, uint32_t first, const uint8_t *mark
 		errno = EINVAL;
 		return -1;
 	}
-	if (pwrite_all(g->fd, marks, count, loc.off + REC_HEAD + first) == -1)
-		return -1;
-	seg_dirty(s, g);
-	return 0;
+	return seg_put_marks(s, g, loc.off + REC_HEAD + first, marks, count);
 }
 
 int
@@ -140,11 +137,21 @@ read_head(const struct seg *g, uint64_t off, struct buf *b, struct rec_head *h)
 	return 0;
 }
 
+void
+marks_mended(struct spool *s, struct loc loc, uint32_t wrong, const uint8_t *marks, uint32_t n)
+{
+	log_error("segment %08x: %u marks of the record at %llu were damaged: read as the nearest, or as pending", loc.seg, wrong,
+	    (unsigned long long)loc.off);
+	if (spool_marks(s, loc, 0, marks, n) == -1)
+		log_warn("segment %08x: they cannot be written anew: %m", loc.seg);
+}
+
 int
 spool_read_env(struct spool *s, struct loc loc, struct spool_env *e)
 {
 	struct seg *g = place(s, loc.seg, loc.off);
 	struct rec_head h;
+	uint32_t wrong;
 	struct rd r;
 
 	*e = (struct spool_env){ .buf = BUF_INIT };
@@ -157,7 +164,8 @@ spool_read_env(struct spool *s, struct loc loc, struct spool_env *e)
 	e->marks = buf_data(&e->buf) + REC_HEAD;
 	e->body_off = loc.off + rec_body_off(&h);
 	e->body_len = h.body_len;
-	rec_marks_clean(e->marks, h.nrcpt);
+	if ((wrong = marks_decode(e->marks, e->marks, h.nrcpt, g->version)) > 0)
+		marks_mended(s, loc, wrong, e->marks, h.nrcpt);
 	r = (struct rd){ buf_data(&e->buf) + rec_env_off(&h), h.env_len, false };
 	p_env_get(&r, &e->env);
 	if (r.bad || r.left != 0 || e->env.rcpts_n != h.nrcpt) {

@@ -22,11 +22,11 @@ all_final(struct spool *s, struct seg *g)
 
 	if (!final)
 		return false;
-	scan_init(&sc, g->fd, g->size, g->rnd, g->kind, 0);
+	scan_open(&sc, g, 0);
 	sc.bodies = false;
 	sc.chunk = WALK_CHUNK;
 	while (final && (what = scan_next(&sc)) != SCAN_END && what != SCAN_SEAL)
-		final = what == SCAN_GOOD ? !rec_marks_live(sc.marks, sc.head.nrcpt) :
+		final = what == SCAN_GOOD ? !marks_live(sc.marks, sc.head.nrcpt) :
 		    what == SCAN_TORN || quarantine(g->fd, g->no, sc.at, sc.len) == 0;
 	final &= !sc.unreadable;
 	scan_free(&sc);

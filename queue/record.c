@@ -3,8 +3,6 @@
 #include "crc32c.h"
 #include "record.h"
 
-#define VERSION	1
-
 static const char seg_magic[] = "PosternS", rec_magic[] = "PsRc";
 #define SEG_MAGIC_LEN	(sizeof seg_magic - 1)
 #define REC_MAGIC_LEN	(sizeof rec_magic - 1)
@@ -17,7 +15,7 @@ seg_head_put(struct buf *b, const struct seg_head *h)
 	size_t start = b->len;
 
 	buf_add(b, seg_magic, SEG_MAGIC_LEN);
-	put_u8(b, VERSION);
+	put_u8(b, SEG_VERSION);
 	put_u8(b, h->kind);
 	buf_add(b, h->rnd, RND_LEN);
 	put_i64(b, h->made);
@@ -32,7 +30,8 @@ seg_head_get(const uint8_t p[SEG_HEAD], struct seg_head *h)
 {
 	struct rd r = { p + SEG_MAGIC_LEN, SEG_HEAD - SEG_MAGIC_LEN, false };
 
-	if (memcmp(p, seg_magic, SEG_MAGIC_LEN) != 0 || get_u8(&r) != VERSION)
+	h->version = get_u8(&r);
+	if (memcmp(p, seg_magic, SEG_MAGIC_LEN) != 0 || h->version < MARKS_LETTERS || h->version > SEG_VERSION)
 		return false;
 	h->kind = get_u8(&r) == SEG_OWN ? SEG_OWN : SEG_SHARED;
 	memcpy(h->rnd, r.p, RND_LEN);
@@ -59,7 +58,7 @@ rec_put(struct buf *b, const uint8_t rnd[RND_LEN], struct blob env, uint32_t nrc
 	put_u32(b, body_crc);
 	crc = crc32c(0, buf_data(b) + start, REC_CRC_AT);
 	put_u32(b, crc32c(crc, env.p, env.len));
-	memset(buf_reserve(b, nrcpt), 'p', nrcpt);
+	memset(buf_reserve(b, nrcpt), mark_code(MARK_PENDING), nrcpt);
 	buf_grow(b, nrcpt);
 	buf_add(b, env.p, env.len);
 }
@@ -105,31 +104,4 @@ bool
 rec_envelope_ok(const uint8_t head[REC_HEAD], const struct rec_head *h, const uint8_t *env)
 {
 	return crc32c(crc32c(0, head, REC_CRC_AT), env, h->env_len) == h->head_crc;
-}
-
-void
-rec_marks_clean(uint8_t *marks, uint32_t n)
-{
-	uint32_t i;
-
-	for (i = 0; i < n; i++)
-		if (marks[i] == '\0' || strchr("phdberm", marks[i]) == NULL)
-			marks[i] = 'p';
-}
-
-bool
-rec_marks_void(const uint8_t *marks, uint32_t n)
-{
-	return memchr(marks, 'm', n) != NULL;
-}
-
-bool
-rec_marks_live(const uint8_t *marks, uint32_t n)
-{
-	uint32_t i;
-
-	for (i = 0; i < n; i++)
-		if (marks[i] == '\0' || strchr("dberm", marks[i]) == NULL)
-			return !rec_marks_void(marks, n);
-	return false;
 }

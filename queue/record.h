@@ -11,8 +11,10 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "buf.h"
+#include "mark_code.h"
 
 #define SEG_HEAD	64	/* the first record begins here */
+#define SEG_VERSION	MARKS_CODES
 #define SEG_RESCAN	38	/* offset of the byte that asks for a full scan */
 #define REC_HEAD	44
 #define REC_KEY		20	/* magic and random bytes: what a scan looks for */
@@ -21,6 +23,7 @@
 enum seg_kind { SEG_SHARED, SEG_OWN /* one message, never torn */ };
 
 struct seg_head {
+	uint8_t		version;	/* of its format: SEG_VERSION, or an earlier one that can be read */
 	enum seg_kind	kind;
 	uint8_t		rnd[RND_LEN];
 	int64_t		made;
@@ -46,10 +49,6 @@ void	rec_key(uint8_t out[REC_KEY], const uint8_t rnd[RND_LEN]);
 /* The random bytes in what may be a record header; false if the magic is wrong. */
 bool	rec_rnd(const uint8_t p[REC_HEAD], uint8_t rnd[RND_LEN]);
 bool	rec_envelope_ok(const uint8_t head[REC_HEAD], const struct rec_head *, const uint8_t *env);
-/* A byte that is no mark is read as pending: rather twice than not at all. */
-void	rec_marks_clean(uint8_t *, uint32_t n);
-bool	rec_marks_void(const uint8_t *, uint32_t n);	/* compaction: another copy of this record counts */
-bool	rec_marks_live(const uint8_t *, uint32_t n);	/* something is still to be done */
 
 static inline bool
 rec_is_seal(const struct rec_head *h)

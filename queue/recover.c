@@ -101,29 +101,27 @@ put_aside(struct spool *s, struct seg *g, const struct scan *sc)
 	if (quarantine(g->fd, g->no, sc->at, sc->len) == -1)
 		return false;
 	if (sc->env != NULL)
-		seg_retire(s, g, sc->at, sc->head.nrcpt, MARK_REMOVED);
+		seg_retire(s, g, sc->at, sc->head.nrcpt, MARK_NEVER);
 	return true;
 }
 
 static bool
-report(struct seg *g, struct scan *sc, const struct spool_hooks *hooks)
+report(struct spool *s, struct seg *g, struct scan *sc, const struct spool_hooks *hooks)
 {
 	struct spool_record r = { .loc = { g->no, sc->at }, .doubtful = g->rescan };
-	uint8_t *marks;
 
 	if (!decode(sc, &r.env)) {
 		log_error("segment %08x: the envelope at %llu cannot be read", g->no, (unsigned long long)sc->at);
 		return quarantine(g->fd, g->no, sc->at, sc->len) == 0;
 	}
-	/* A copy: the callback may mark this very record. */
-	marks = xmemdup(sc->marks, sc->head.nrcpt);
-	rec_marks_clean(marks, sc->head.nrcpt);
-	r.marks = marks;
+	if (sc->wrong > 0)
+		marks_mended(s, r.loc, sc->wrong, sc->marks, sc->head.nrcpt);
+	r.marks = sc->marks;
+	r.letters = g->version == MARKS_LETTERS;
 	r.body_off = sc->at + rec_body_off(&sc->head);
 	r.body_len = sc->head.body_len;
 	hooks->record(hooks->arg, &r);
 	p_env_free(&r.env);
-	free(marks);
 	return true;
 }
 
@@ -132,7 +130,7 @@ torn(struct spool *s, struct seg *g, const struct scan *sc)
 {
 	log_info("segment %08x ends in a torn record at %llu, which was never answered", g->no, (unsigned long long)sc->at);
 	if (sc->env != NULL)
-		seg_retire(s, g, sc->at, sc->head.nrcpt, MARK_REMOVED);
+		seg_retire(s, g, sc->at, sc->head.nrcpt, MARK_NEVER);
 }
 
 /* -> up to where the segment need not be looked at again */
@@ -143,10 +141,10 @@ scan_segment(struct spool *s, struct seg *g, uint64_t from, const struct spool_h
 	bool complete = true;
 	struct scan sc;
 
-	scan_init(&sc, g->fd, g->size, g->rnd, g->kind, from);
+	scan_open(&sc, g, from);
 	while ((what = scan_next(&sc)) != SCAN_END && what != SCAN_SEAL) {
 		if (what == SCAN_GOOD)
-			complete &= report(g, &sc, hooks);
+			complete &= report(s, g, &sc, hooks);
 		else if (what == SCAN_DAMAGE)
 			complete &= put_aside(s, g, &sc);
 		else
@@ -166,13 +164,16 @@ scan_segment(struct spool *s, struct seg *g, uint64_t from, const struct spool_h
 static bool
 salvage(int fd, uint64_t size, struct seg_head *h)
 {
-	uint8_t p[REC_HEAD];
+	uint8_t p[REC_HEAD], mark;
 	struct scan sc;
 	bool good;
 
 	if (pread(fd, p, sizeof p, SEG_HEAD) != REC_HEAD || !rec_rnd(p, h->rnd))
 		return false;
-	scan_init(&sc, fd, size, h->rnd, SEG_SHARED, 0);
+	/* An earlier version's header may be gone, but not the letters of its marks. */
+	h->version = pread(fd, &mark, 1, SEG_HEAD + REC_HEAD) == 1 && mark_is_letter(mark) ? MARKS_LETTERS : SEG_VERSION;
+	h->kind = SEG_SHARED;
+	scan_init(&sc, fd, size, h, 0);
 	good = scan_next(&sc) == SCAN_GOOD;
 	h->kind = good && sc.off == size ? SEG_OWN : SEG_SHARED;
 	h->rescan = true;

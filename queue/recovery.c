@@ -106,18 +106,42 @@ fit_row(struct index *ix, uint64_t id, const uint8_t *marks, uint32_t n)
 	index_msg_free(row);
 }
 
+/* A notice that is on the disk is known to its sender, or will be; one that was removed may, in an old segment, be one that never was answered. */
+static bool
+is_born(const struct spool_record *rec)
+{
+	const struct p_env *e = &rec->env;
+
+	return e->birth != BIRTH_NONE && e->birth != BIRTH_ARCHIVE && e->rcpts_n > 0 &&
+	    !(rec->letters && rec->marks[0] == MARK_REMOVED);
+}
+
+/* Nobody was told that it is there. A row of it is one that an end in the midst of a transaction brought back. */
+static void
+forget(struct recovery *r, const struct spool_record *rec)
+{
+	struct loc at;
+
+	if (index_place(r->index, rec->env.id, &at) && at.seg == rec->loc.seg && at.off == rec->loc.off)
+		index_delete(r->index, rec->env.id);
+}
+
 static void
 record(void *arg, const struct spool_record *rec)
 {
 	struct recovery *r = arg;
 	const struct p_env *e = &rec->env;
-	bool void_ = memchr(rec->marks, MARK_MOVED, e->rcpts_n) != NULL;
+	bool void_ = marks_void(rec->marks, e->rcpts_n);
 	struct loc at;
 
+	if (marks_never(rec->marks, e->rcpts_n)) {
+		forget(r, rec);
+		return;
+	}
 	copies_note(r->copies, e->id, rec->loc, rec->doubtful || void_);
 	if (void_)
 		return;
-	if (e->birth != BIRTH_NONE && e->birth != BIRTH_ARCHIVE && e->rcpts_n > 0)
+	if (is_born(rec))
 		keep_birth(r, e);
 	if (!index_place(r->index, e->id, &at)) {
 		put_row(r, rec->loc, e, rec->marks, rec->body_len);

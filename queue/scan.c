@@ -18,18 +18,28 @@
 enum at { AT_NOTHING, AT_BAD, AT_BAD_BODY, AT_SEAL, AT_GOOD };
 
 void
-scan_init(struct scan *sc, int fd, uint64_t size, const uint8_t rnd[RND_LEN], enum seg_kind kind, uint64_t from)
+scan_init(struct scan *sc, int fd, uint64_t size, const struct seg_head *h, uint64_t from)
 {
-	*sc = (struct scan){ .fd = fd, .size = size, .kind = kind, .bodies = true, .chunk = CHUNK };
+	*sc = (struct scan){ .fd = fd, .size = size, .kind = h->kind, .version = h->version, .bodies = true, .chunk = CHUNK };
 	sc->off = from < SEG_HEAD ? SEG_HEAD : from;
-	memcpy(sc->rnd, rnd, RND_LEN);
+	memcpy(sc->rnd, h->rnd, RND_LEN);
+}
+
+void
+scan_open(struct scan *sc, const struct seg *g, uint64_t from)
+{
+	struct seg_head h = { .version = g->version, .kind = g->kind };
+
+	memcpy(h.rnd, g->rnd, RND_LEN);
+	scan_init(sc, g->fd, g->size, &h, from);
 }
 
 void
 scan_free(struct scan *sc)
 {
 	free(sc->win);
-	sc->win = NULL;
+	free(sc->marks_mem);
+	sc->win = sc->marks_mem = NULL;
 }
 
 /* n bytes at off into p. After an error goes on block by block. */
@@ -95,6 +105,19 @@ body_ok(struct scan *sc, uint64_t at)
 	return crc == sc->head.body_crc;
 }
 
+static void
+read_marks(struct scan *sc, const uint8_t *p)
+{
+	uint32_t n = sc->head.nrcpt;
+
+	if (n > sc->marks_cap) {
+		sc->marks_mem = xreallocarray(sc->marks_mem, n, 1);
+		sc->marks_cap = n;
+	}
+	sc->wrong = marks_decode(sc->marks_mem, p, n, sc->version);
+	sc->marks = sc->marks_mem;
+}
+
 /* What stands at off; sc->head is set unless it is AT_NOTHING. */
 static enum at
 look(struct scan *sc, uint64_t off, bool bodies)
@@ -116,7 +139,7 @@ look(struct scan *sc, uint64_t off, bool bodies)
 		return AT_BAD;
 	good = !bodies || body_ok(sc, off);
 	p = scan_bytes(sc, off, rec_body_off(&sc->head));	/* the window may have moved on */
-	sc->marks = p + REC_HEAD;
+	read_marks(sc, p + REC_HEAD);
 	sc->env = p + rec_env_off(&sc->head);
 	return good ? AT_GOOD : AT_BAD_BODY;
 }

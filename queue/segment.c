@@ -44,6 +44,7 @@ seg_add(struct spool *s, uint32_t no, const struct seg_head *h, uint64_t size, i
 	g->no = no;
 	memcpy(g->rnd, h->rnd, RND_LEN);
 	g->kind = h->kind;
+	g->version = h->version;
 	g->size = size;
 	g->end = SEG_HEAD;
 	g->born = ev_now_ms();
@@ -188,7 +189,7 @@ new_file(struct spool *s, const char *name)
 static struct seg *
 christen(struct spool *s, int fd, const char *tmp)
 {
-	struct seg_head h = { .kind = SEG_SHARED, .made = ev_time_ms() };
+	struct seg_head h = { .version = SEG_VERSION, .kind = SEG_SHARED, .made = ev_time_ms() };
 	struct buf b = BUF_INIT;
 	struct seg *g;
 	uint32_t no = seg_number(s);
@@ -293,14 +294,27 @@ seg_rescan(struct spool *s, struct seg *g, bool yes)
 }
 
 int
+seg_put_marks(struct spool *s, struct seg *g, uint64_t off, const uint8_t *marks, uint32_t n)
+{
+	uint8_t *bytes = xmalloc((size_t)n + 1);
+	int fd = seg_fd(s, g), rc;
+
+	marks_encode(bytes, marks, n);
+	rc = fd == -1 || pwrite_all(fd, bytes, n, off) == -1 ? -1 : 0;
+	free(bytes);
+	if (rc == 0)
+		seg_dirty(s, g);
+	return rc;
+}
+
+int
 seg_retire(struct spool *s, struct seg *g, uint64_t off, uint32_t nrcpt, enum mark mark)
 {
 	uint8_t *marks = xmalloc((size_t)nrcpt + 1);
-	int fd = seg_fd(s, g), rc;
+	int rc;
 
 	memset(marks, (int)mark, nrcpt);
-	rc = fd == -1 || pwrite_all(fd, marks, nrcpt, off + REC_HEAD) == -1 ? -1 : 0;
-	if (rc == -1)
+	if ((rc = seg_put_marks(s, g, off + REC_HEAD, marks, nrcpt)) == -1)
 		log_warn("segment %08x: cannot mark the record at %llu: %m", g->no, (unsigned long long)off);
 	free(marks);
 	return rc;

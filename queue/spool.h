@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "line.h"
+#include "mark_code.h"
 #include "msg.h"
 
 struct spool;
@@ -22,18 +23,6 @@ struct loc {
 	uint32_t	seg;
 	uint64_t	off;		/* of the record header */
 };
-
-/*
- * Per recipient, one byte in the record, outside the CRC. Everything but PENDING and HELD is final. MOVED is the spool's own: one such
- * mark says that all of this record is void, another copy of it counts (compaction).
- */
-enum mark { MARK_PENDING = 'p', MARK_DELIVERED = 'd', MARK_BOUNCED = 'b', MARK_EXPANDED = 'e', MARK_REMOVED = 'r', MARK_HELD = 'h',
-	MARK_MOVED = 'm' };
-static inline bool
-mark_final(uint8_t m)
-{
-	return m != MARK_PENDING && m != MARK_HELD;
-}
 
 /* ---- a message on its way in ---- */
 struct body {			/* up to 64 KiB in memory (64 MiB for all), beyond that its own file in tmp/ */
@@ -77,6 +66,7 @@ struct spool_record {		/* what the scan found */
 	struct p_env	 env;		/* strings point into the scan's buffer: valid during the callback */
 	const uint8_t	*marks;		/* one per recipient */
 	uint64_t	 body_off, body_len;
+	bool		 letters;		/* of a version that had no mark for "never answered": that is removed too */
 	bool		 doubtful;		/* its segment is scanned in full, for instance since it was being emptied: see copies.h */
 };
 struct spool_hooks {

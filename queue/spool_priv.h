@@ -34,6 +34,7 @@ struct seg {
 	uint32_t	 no;
 	uint8_t		 rnd[RND_LEN];
 	enum seg_kind	 kind;
+	uint8_t		 version;		/* of its format */
 	int		 fd;			/* -1: not open now */
 	uint64_t	 size;			/* of the file */
 	uint64_t	 end;			/* current segment: where the next record goes */
@@ -150,7 +151,9 @@ struct seg *seg_current(struct spool *);		/* the one to append to */
 void	 seg_seal(struct spool *, struct seg *);
 void	 seg_fail(struct spool *, struct seg *, int error, const char *what);
 int	 seg_rescan(struct spool *, struct seg *, bool);	/* writes that byte of its header; durable with the marks */
-/* Marks all of a record that counts no more: unanswered (removed), or another copy counts (moved). -1/errno, logged */
+/* Marks all of a record that counts no more: unanswered (never), or another copy counts (moved). -1/errno, logged */
+/* Writes marks there; durable a second later. -1/errno */
+int	 seg_put_marks(struct spool *, struct seg *, uint64_t off, const uint8_t *marks, uint32_t n);
 int	 seg_retire(struct spool *, struct seg *, uint64_t off, uint32_t nrcpt, enum mark);
 void	 seg_dirty(struct spool *, struct seg *);
 void	 seg_candidate(struct spool *, struct seg *);	/* for reclaim, if it is sealed and nothing lives in it */
@@ -169,6 +172,9 @@ void	 commit_close(struct spool *);
 void	 commit_copy(struct spool *, const struct copied *, spool_done *, void *arg);
 uint64_t commit_room(const struct spool *);	/* bytes that can be appended without a new file */
 
+/* mark.c: bytes that were no marks are logged, and written as they were read */
+void	 marks_mended(struct spool *, struct loc, uint32_t wrong, const uint8_t *marks, uint32_t n);
+
 /* compact.c */
 void	 compact_open(struct spool *);
 void	 compact_close(struct spool *);
@@ -180,6 +186,7 @@ struct scan {
 	uint64_t	 size, off;		/* off: where the next look begins */
 	uint8_t		 rnd[RND_LEN];
 	enum seg_kind	 kind;
+	uint8_t		 version;
 	bool		 bodies;		/* check the messages' CRC too */
 	size_t		 chunk;			/* bytes per read */
 	bool		 unreadable;		/* EIO was met */
@@ -189,9 +196,13 @@ struct scan {
 	/* the result */
 	uint64_t	 at, len;		/* the record, or the damaged stretch */
 	struct rec_head	 head;
-	const uint8_t	*marks, *env;		/* SCAN_GOOD; SCAN_DAMAGE, SCAN_TORN if the envelope is good, else NULL */
+	uint32_t	 wrong;			/* bytes among its marks that are none */
+	uint8_t		*marks_mem;
+	size_t		 marks_cap;
+	const uint8_t	*marks, *env;		/* marks as enum mark; SCAN_GOOD; SCAN_DAMAGE, SCAN_TORN if the envelope is good, else NULL */
 };
-void	 scan_init(struct scan *, int fd, uint64_t size, const uint8_t rnd[RND_LEN], enum seg_kind, uint64_t from);
+void	 scan_init(struct scan *, int fd, uint64_t size, const struct seg_head *, uint64_t from);
+void	 scan_open(struct scan *, const struct seg *, uint64_t from);	/* ... of a segment that is open */
 enum scan_what scan_next(struct scan *);
 const uint8_t *scan_bytes(struct scan *, uint64_t off, size_t n);	/* NULL: beyond the end */
 void	 scan_free(struct scan *);

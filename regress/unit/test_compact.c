@@ -1,5 +1,5 @@
 /* test_compact: a segment that is held by one message of many is given back; what is in memory is left alone; two copies become one.
-   links: queue/spool.c queue/segment.c queue/record.c queue/body.c queue/commit.c queue/mark.c queue/sync.c queue/scan.c queue/recover.c queue/reclaim.c queue/compact.c queue/copies.c queue/lock.c */
+   links: queue/spool.c queue/segment.c queue/record.c queue/mark_code.c queue/body.c queue/commit.c queue/mark.c queue/sync.c queue/scan.c queue/recover.c queue/reclaim.c queue/compact.c queue/copies.c queue/lock.c */
 #include "copies.h"
 #include "spool_priv.h"
 #include "test.h"
@@ -144,7 +144,7 @@ note(void *arg, const struct spool_record *r)
 
 	(void)arg;
 	copies_note(copies, r->env.id, r->loc, r->doubtful);
-	if (!rec_marks_live(r->marks, r->env.rcpts_n))
+	if (!marks_live(r->marks, r->env.rcpts_n))
 		return;
 	row[r->env.id - 1] = true;
 	m->found++;

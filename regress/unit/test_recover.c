@@ -1,7 +1,8 @@
 /* test_recover: start-up after a kill and after damage: what was answered is found, unless the damage lies on it.
-   links: queue/spool.c queue/segment.c queue/record.c queue/body.c queue/commit.c queue/mark.c queue/sync.c queue/scan.c queue/recover.c queue/reclaim.c queue/compact.c queue/space.c queue/lock.c */
+   links: queue/spool.c queue/segment.c queue/record.c queue/mark_code.c queue/body.c queue/commit.c queue/mark.c queue/sync.c queue/scan.c queue/recover.c queue/reclaim.c queue/compact.c queue/space.c queue/lock.c */
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include "crc32c.h"
 #include "record.h"
 #include "test.h"
 #include "spoolkit.h"
@@ -241,6 +242,59 @@ leftovers(void)
 	expect("missing folders", 0, 0);
 }
 
+/* The same spool as the version before would have left it. */
+static void
+rewrite(const char *file)
+{
+	static const uint8_t codes[] = { 0x55, 0x5a, 0x33, 0x3c, 0x66, 0x69, 0x96 };
+	int fd = open(file, O_RDWR);
+	uint8_t head[SEG_HEAD], mark;
+	struct buf crc = BUF_INIT;
+	uint64_t at;
+	size_t i, k;
+
+	if (fd == -1 || pread(fd, head, sizeof head, 0) != SEG_HEAD)
+		fatal("%s", file);
+	head[8] = 1;
+	put_u32(&crc, crc32c(0, head, 34));
+	memcpy(head + 34, buf_data(&crc), 4);
+	damage(file, 0, head, sizeof head);
+	for (i = 0; i < N; i++)
+		for (k = 0; strcmp(file, i == OWN ? own : shared) == 0 && k < msg[i].nrcpt; k++) {
+			at = msg[i].loc.off + REC_HEAD + k;
+			if (pread(fd, &mark, 1, (off_t)at) != 1 || memchr(codes, mark, sizeof codes) == NULL)
+				fatalx("message %zu: mark %02x", i, mark);
+			damage(file, at, &"phdberm"[(const uint8_t *)memchr(codes, mark, sizeof codes) - codes], 1);
+		}
+	buf_free(&crc);
+	close(fd);
+}
+
+static void
+of_the_version_before(void)
+{
+	fresh();
+	rewrite(shared);
+	rewrite(own);
+	expect("letters for marks", 0, 0);
+	fresh();
+	rewrite(shared);
+	flip(shared, 12);
+	expect("letters for marks behind a damaged header", 0, 0);
+}
+
+/* One wrong bit in each mark. */
+static void
+marks_damaged(void)
+{
+	size_t i;
+
+	fresh();
+	for (i = 0; i < N; i++)
+		flip(i == OWN ? own : shared, msg[i].loc.off + REC_HEAD);
+	expect("a bit of each mark", 0, 0);
+}
+
 static bool
 overlaps(const char *file, uint64_t from, uint64_t to, size_t i)
 {
@@ -304,6 +358,8 @@ main(void)
 	ranges();
 	headers();
 	leftovers();
+	of_the_version_before();
+	marks_damaged();
 	at_random();
 	kit_end();
 	return test_end("recover");
