@@ -376,14 +376,27 @@ closing(struct conn *c, struct tx *t)
 	move_on(c, t->job, &v, why);
 }
 
+/* In a transaction, at that step. */
+static const char *
+doing(const struct conn *c, const char *step)
+{
+	static char text[128];
+	const struct tx *t = &c->tx[c->head];
+
+	if (c->streaming)
+		return "sending message body";
+	snprintf(text, sizeof text, "sending %s%s", step,
+	    t->body_done && t->naccepted > 0 ? " -- message may be sent more than once" : "");
+	return text;
+}
+
 static void
-bad(struct conn *c)
+bad(struct conn *c, const char *doing)
 {
 	char text[640];
 	struct verdict v;
 
-	snprintf(text, sizeof text, "host %s sent a reply that cannot stand here (%u) while %s", c->relay, c->reply.code,
-	    relay_doing(c));
+	snprintf(text, sizeof text, "host %s sent a reply that cannot stand here (%u) while %s", c->relay, c->reply.code, doing);
 	v = verdict(OUT_DEFER, "4.5.0", text);
 	relay_lost(c, &v);
 }
@@ -442,12 +455,14 @@ void
 relay_reply(struct conn *c)
 {
 	struct tx *t = &c->tx[c->head];
+	const char *step;
 
 	if (t->job == NULL) {			/* unasked: it is about to close */
 		conn_quit(c);
 		return;
 	}
 	look_for_policy(c);
+	step = tx_step_name(t);			/* the reply moves on to the next */
 	switch (tx_reply(t, &c->peer, &c->reply)) {
 	case TX_GO:
 		pump(c);
@@ -459,7 +474,7 @@ relay_reply(struct conn *c)
 		closing(c, t);
 		break;
 	case TX_BAD:
-		bad(c);
+		bad(c, doing(c, step));
 		break;
 	}
 }
@@ -489,14 +504,5 @@ relay_writable(struct conn *c)
 const char *
 relay_doing(const struct conn *c)
 {
-	static char text[128];
-	const struct tx *t = &c->tx[c->head];
-
-	if (t->job == NULL)
-		return "idle";
-	if (c->streaming)
-		return "sending message body";
-	snprintf(text, sizeof text, "sending %s%s", tx_step_name(t),
-	    t->body_done && t->naccepted > 0 ? " -- message may be sent more than once" : "");
-	return text;
+	return c->tx[c->head].job == NULL ? "idle" : doing(c, tx_step_name(&c->tx[c->head]));
 }

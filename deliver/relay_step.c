@@ -276,7 +276,7 @@ answer_rcpt(struct tx *t, const struct peer *peer, const struct reply *r)
 static enum tx_state
 answer_data(struct tx *t, const struct peer *peer, const struct reply *r)
 {
-	if (r->code == 354) {
+	if (r->code / 100 == 3) {		/* RFC 5321 4.2: the first digit decides */
 		t->lone_dot = t->naccepted == 0;
 		return TX_GO;
 	}

@@ -129,6 +129,40 @@ test_step_by_step(void)
 	free(j);
 }
 
+/* RFC 5321 4.2: a client goes by the first digit. */
+static void
+test_odd_codes(void)
+{
+	static const unsigned go[] = { 300, 334, 350, 354, 399 }, fine[] = { 200, 202, 250, 255, 299 };
+	struct job *j;
+	struct tx t;
+	size_t i;
+
+	for (i = 0; i < sizeof go / sizeof go[0]; i++) {
+		j = job(one);
+		TEST(tx_begin(&t, &plain, j, true, true));
+		send_all(&t, &plain);
+		TEST_INT(answer(&t, &plain, fine[i], ""), TX_GO);
+		send_all(&t, &plain);
+		TEST_INT(answer(&t, &plain, fine[i], ""), TX_GO);
+		send_all(&t, &plain);
+		TEST_INT(answer(&t, &plain, fine[i], ""), TX_GO);
+		TEST_STR(send_all(&t, &plain), "DATA\r\n");
+		TEST_INT(answer(&t, &plain, go[i], ""), TX_GO);
+		TEST_STR(send_all(&t, &plain), "<body>");
+		TEST_INT(answer(&t, &plain, fine[i], ""), TX_DONE);
+		TEST_INT(j->rcpts[0].verdict.outcome, OUT_SENT);
+		free(j);
+	}
+	j = job(one);					/* but success is no go-on, nor the reverse */
+	TEST(tx_begin(&t, &pipe_, j, false, true));
+	send_all(&t, &pipe_);
+	TEST_INT(answer(&t, &pipe_, 250, ""), TX_GO);
+	TEST_INT(answer(&t, &pipe_, 250, ""), TX_GO);
+	TEST_INT(answer(&t, &pipe_, 250, ""), TX_BAD);
+	free(j);
+}
+
 static void
 test_pipelined(void)
 {
@@ -586,6 +620,7 @@ int
 main(void)
 {
 	test_step_by_step();
+	test_odd_codes();
 	test_pipelined();
 	test_nobody();
 	test_stages();
