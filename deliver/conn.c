@@ -356,7 +356,7 @@ conn_start(struct dest *d)
 	c->dest = d;
 	take_pass(c);
 	c->begun = ev_now_ms();
-	c->norder = mx_order(&d->set, c->order, arc4random_uniform);
+	c->norder = mx_order(&d->set, d->turn++, c->order, arc4random_uniform);
 	if (next_host(c))
 		return true;
 	give_up(c);
@@ -475,12 +475,21 @@ knows_no_ehlo(unsigned code)
 }
 
 static void
+misplaced(struct conn *c)
+{
+	char text[640];
+
+	snprintf(text, sizeof text, "host %s sent a reply that cannot stand here (%u) while %s", c->relay, c->reply.code, doing(c));
+	broken(c, "4.5.0", text);
+}
+
+static void
 setup_reply(struct conn *c)
 {
 	bool ok = c->reply.code / 100 == 2;
 
 	if (!ok && c->reply.code / 100 != 4 && c->reply.code / 100 != 5)
-		broken(c, "4.5.0", "the server's reply is none that can stand here");
+		misplaced(c);
 	else if (c->state == CONN_GREETING && ok)
 		hello(c, "EHLO", CONN_EHLO);
 	else if (c->state == CONN_EHLO && !ok && knows_no_ehlo(c->reply.code))

@@ -98,6 +98,7 @@ dest_get(struct mx_set *set, const struct dest_policy *policy, bool smarthost, s
 		d->room = room;
 	} else {
 		free(key.key);
+		mx_rank(&d->set, set);
 		mx_free(set);
 		gate_drop(rate);
 		gate_drop(room);

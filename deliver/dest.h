@@ -29,6 +29,7 @@ struct dest {
 	char		*key;
 	unsigned	 routes;		/* that lead here */
 	struct mx_set	 set;
+	unsigned	 turn;			/* of its hosts' addresses: walks that began */
 	struct host	**host;			/* of set.v */
 	struct source	*source;		/* where its connections come from; NULL: the system chooses */
 	bool		 smarthost;

@@ -56,6 +56,7 @@ mx_add(struct mx_set *set, uint32_t preference, const char *name, const char *ad
 	if (set->n >= MX_ADD_MAX || (address[0] != '\0' && !parse(address, port, &h)))
 		return false;
 	h.preference = preference;
+	h.rank = set->n;
 	h.name = xstrdup(name);
 	set->v = xreallocarray(set->v, set->n + 1, sizeof *set->v);
 	set->v[set->n++] = h;
@@ -130,6 +131,16 @@ compare(const void *va, const void *vb)
 	return memcmp(&a->sa, &b->sa, a->salen);
 }
 
+/* The same address twice stands where it came first. */
+static int
+compare_ranked(const void *va, const void *vb)
+{
+	const struct mx_host *a = va, *b = vb;
+	int d = compare(a, b);
+
+	return d != 0 ? d : a->rank < b->rank ? -1 : 1;
+}
+
 void
 mx_sort(struct mx_set *set)
 {
@@ -137,7 +148,7 @@ mx_sort(struct mx_set *set)
 
 	if (set->n == 0)
 		return;
-	qsort(set->v, set->n, sizeof *set->v, compare);
+	qsort(set->v, set->n, sizeof *set->v, compare_ranked);
 	for (i = 0; i < set->n; i++) {
 		if (kept > 0 && compare(&set->v[kept - 1], &set->v[i]) == 0)
 			free(set->v[i].name);		/* the same address twice */
@@ -147,6 +158,15 @@ mx_sort(struct mx_set *set)
 	set->n = kept;
 	if (set->n > MX_MAX)
 		cut(set, MX_MAX);
+}
+
+void
+mx_rank(struct mx_set *set, const struct mx_set *fresh)
+{
+	size_t i;
+
+	for (i = 0; i < set->n && i < fresh->n; i++)
+		set->v[i].rank = fresh->v[i].rank;
 }
 
 static void
@@ -221,19 +241,50 @@ shuffle(uint16_t *v, size_t n, uint32_t (*uniform)(uint32_t))
 	}
 }
 
+/* The addresses of one family of the host from at on. */
+static size_t
+same_family(const struct mx_set *set, size_t at, size_t end)
+{
+	size_t i = at + 1;
+
+	while (i < end && set->v[i].sa.ss_family == set->v[at].sa.ss_family)
+		i++;
+	return i - at;
+}
+
+/* n addresses from at on, in the order they came, beginning with the turn-th. */
+static void
+put_family(const struct mx_set *set, size_t at, size_t n, unsigned turn, uint16_t *out)
+{
+	uint16_t came[MX_MAX], t;
+	size_t i, k;
+
+	for (i = 0; i < n; i++) {
+		t = (uint16_t)(at + i);
+		for (k = i; k > 0 && set->v[came[k - 1]].rank > set->v[t].rank; k--)
+			came[k] = came[k - 1];
+		came[k] = t;
+	}
+	for (i = 0; i < n; i++)
+		out[i] = came[(i + turn) % n];
+}
+
 size_t
-mx_order(const struct mx_set *set, uint16_t order[MX_MAX], uint32_t (*uniform)(uint32_t))
+mx_order(const struct mx_set *set, unsigned turn, uint16_t order[MX_MAX], uint32_t (*uniform)(uint32_t))
 {
 	uint16_t begins[MX_MAX];
-	size_t at = 0, n = 0, hosts, i, k, many;
+	size_t at = 0, n = 0, hosts, i, k, end, many;
 
 	while (at < set->n && n < MX_MAX) {
 		hosts = equals(set, at, begins, &at);
 		shuffle(begins, hosts, uniform);
 		for (i = 0; i < hosts; i++) {
-			many = same_host(set, begins[i]);
-			for (k = 0; k < many && n < MX_MAX; k++)
-				order[n++] = (uint16_t)(begins[i] + k);
+			end = begins[i] + same_host(set, begins[i]);
+			for (k = begins[i]; k < end && n < MX_MAX; k += many, n += many) {
+				many = same_family(set, k, end);
+				many = many < MX_MAX - n ? many : MX_MAX - n;
+				put_family(set, k, many, turn, order + n);
+			}
 		}
 	}
 	return n;

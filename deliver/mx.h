@@ -18,6 +18,7 @@ struct mx_host {
 	char			*name;		/* "mx1.example.org"; the address itself for a literal */
 	struct sockaddr_storage	 sa;		/* with the port */
 	socklen_t		 salen;
+	size_t			 rank;		/* in which order they came: the lower first */
 };
 
 struct mx_set {
@@ -35,15 +36,21 @@ struct mx_set mx_copy(const struct mx_set *);
 /* Drops the addresses of other families; AF_UNSPEC: none. */
 void	 mx_keep_family(struct mx_set *, int family);
 bool	 mx_has_family(const struct mx_set *, int family);
-/* By preference, then host, IPv6 before IPv4; at most MX_MAX. */
+/* By preference, then host, IPv6 before IPv4, then address, so that the same answer in another order is the same set; at most MX_MAX. */
 void	 mx_sort(struct mx_set *);
+/* The order in which the addresses came this time; both are sorted, and of the same text. */
+void	 mx_rank(struct mx_set *, const struct mx_set *fresh);
 
 enum mx_found { MX_FINE, MX_LOOP /* we are the best host ourselves */, MX_NOWHERE /* no usable address */ };
 /* Of a sorted set: drops ourselves, the hosts that are no better than we are, and those without an address. */
 enum mx_found mx_prune(struct mx_set *, bool (*ours)(const struct mx_host *, void *), void *arg);
 
-/* One order of trying a sorted set: preferences ascending, equal hosts shuffled, a host's addresses together. -> count (<= MX_MAX) */
-size_t	 mx_order(const struct mx_set *, uint16_t order[MX_MAX], uint32_t (*uniform)(uint32_t));
+/*
+ * One order of trying a sorted set: preferences ascending, equal hosts shuffled, a host's addresses together, IPv6 first, of one family in
+ * the order they came (RFC 5321 5.1). turn: each walk begins one address later than the one before, so that one answer of the DNS does not
+ * send all mail to one of them. -> count (<= MX_MAX)
+ */
+size_t	 mx_order(const struct mx_set *, unsigned turn, uint16_t order[MX_MAX], uint32_t (*uniform)(uint32_t));
 /* "10 name[address]:port, ..." : two sets with the same text are the same place. Freed by the caller. */
 char	*mx_text(const struct mx_set *);
 /* "192.0.2.1" or "2001:db8::1"; size >= 46. */

@@ -307,7 +307,7 @@ policy_by_mx(struct route *r)
 	r->policy = conf_policy(child_conf(), NULL, r->domain, r->mx);
 }
 
-/* Smarthosts and address literals are meant as they are. */
+/* Smarthosts are meant as they are. */
 static bool
 nobody(const struct mx_host *h, void *arg)
 {
@@ -320,15 +320,16 @@ nobody(const struct mx_host *h, void *arg)
 static void
 conclude(struct route *r)
 {
-	static const char *const loop = "mail for %s loops back to myself: its best MX host is this one";
+	static const char *const loop[] = { "mail for %s loops back to myself: its best MX host is this one",
+	    "mail for %s loops back to myself: that address is this host's" };
 	char text[400];
 	enum mx_found found;
 	uint64_t keep = (uint64_t)r->ttl * 1000;
 
 	mx_sort(&r->set);
-	found = mx_prune(&r->set, r->smarthost || r->ask[0].literal ? nobody : self_is, NULL);
+	found = mx_prune(&r->set, r->smarthost ? nobody : self_is, NULL);
 	if (found == MX_LOOP) {
-		snprintf(text, sizeof text, loop, r->domain);
+		snprintf(text, sizeof text, loop[r->ask[0].literal], r->domain);
 		fail(r, OUT_BOUNCE, "5.4.6", text);
 	} else if (found == MX_NOWHERE && !r->failed) {
 		snprintf(text, sizeof text, "the mail hosts of %s have no usable address", r->domain);

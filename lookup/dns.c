@@ -159,6 +159,10 @@ status_of(const struct ub_result *r, const char **why)
 		*why = rcodes[r->rcode];
 	if (r->havedata)
 		return DNS_OK;
+	if (r->rcode == 0 && !dns_says_no_data((struct blob){ r->answer_packet, (size_t)r->answer_len }, (unsigned)r->qtype)) {
+		*why = "the answer is too large, or cut off";
+		return DNS_TEMPFAIL;
+	}
 	return r->rcode == 0 || r->nxdomain ? DNS_NONE : DNS_TEMPFAIL;
 }
 

@@ -67,6 +67,49 @@ dns_parse_address(int family, struct blob b, char out[INET6_ADDRSTRLEN])
 	return b.len == want && inet_ntop(family, b.p, out, INET6_ADDRSTRLEN) != NULL;
 }
 
+/* Behind the name at i, 0: it does not end. A pointer is its end. */
+static size_t
+skip_name(struct blob b, size_t i)
+{
+	while (i < b.len) {
+		if (b.p[i] >= 0xc0)
+			return i + 2;
+		if (b.p[i] == 0)
+			return i + 1;
+		i += 1 + (size_t)b.p[i];
+	}
+	return 0;
+}
+
+static unsigned
+u16_at(struct blob b, size_t i)
+{
+	return (unsigned)b.p[i] << 8 | b.p[i + 1];
+}
+
+bool
+dns_says_no_data(struct blob b, unsigned type)
+{
+	unsigned questions, answers;
+	size_t	 i = 12;
+
+	if (b.p == NULL || b.len < i || (b.p[2] & 0x02) != 0)	/* TC */
+		return false;
+	questions = u16_at(b, 4);
+	answers = u16_at(b, 6);
+	for (; questions > 0; questions--) {
+		if ((i = skip_name(b, i)) == 0 || i + 4 > b.len)
+			return false;
+		i += 4;
+	}
+	for (; answers > 0; answers--) {
+		if ((i = skip_name(b, i)) == 0 || i + 10 > b.len || u16_at(b, i) == type)
+			return false;
+		i += 10 + u16_at(b, i + 8);
+	}
+	return i <= b.len;
+}
+
 static void
 reverse4(const uint8_t *a, char *out)
 {

@@ -24,6 +24,11 @@ bool	dns_parse_name(struct blob, char out[DNS_NAME_MAX + 1]);
 bool	dns_parse_mx(struct blob, struct dns_mx *);
 /* An A (AF_INET) or AAAA (AF_INET6) record, as text. */
 bool	dns_parse_address(int family, struct blob, char out[INET6_ADDRSTRLEN]);
+/*
+ * Does this answer packet (RFC 1035 4.1) with code 0 say that there is no record of that type? Not if it was truncated, is malformed, or has
+ * one: RFC 5321 5.1 asks to tell "no MX" from "not known".
+ */
+bool	dns_says_no_data(struct blob packet, unsigned type);
 /* The name under in-addr.arpa or ip6.arpa of an address in text; an IPv4-mapped IPv6 address is an IPv4 one. *family is set. */
 bool	dns_reverse(const char *address, char out[DNS_NAME_MAX + 1], int *family);
 

@@ -228,16 +228,20 @@ take_addresses(struct look *l, const struct dns_answer *a)
 }
 
 static void
-addresses(void *arg, const struct dns_answer *a)
+addresses(void *arg, const struct dns_answer *answered)
 {
+	static const struct dns_answer malformed = { .status = DNS_TEMPFAIL, .why = "malformed address record" };
+	const struct dns_answer	*a = answered;
 	struct look	*l = arg;
 	struct mx_query	*q = l->q;
 
 	l->req = NULL;
 	q->open--;
-	note(q, a);
 	if (a->status == DNS_OK)
 		take_addresses(l, a);
+	if (a->status == DNS_OK && l->n == 0)
+		a = &malformed;
+	note(q, a);
 	if (a->status != DNS_TEMPFAIL && (a->status == DNS_OK || !has_addresses(q)) && a->ttl < q->ttl)
 		q->ttl = a->ttl;
 	look_up_more(q);

@@ -30,6 +30,7 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 		check_name(name);
 	if (dns_parse_mx(b, &mx))
 		check_name(mx.host);
+	dns_says_no_data(b, n > 0 ? p[n - 1] : 0);
 	dns_parse_address(AF_INET, b, address);
 	dns_parse_address(AF_INET6, b, address);
 	if ((text = malloc(n + 1)) == NULL)

@@ -64,7 +64,7 @@ def server(heard=None, ehlo=PIPE, answers=None, mails=None):
             if verb == "QUIT":
                 return
             reply = say(verb, {"EHLO": ehlo, "DATA": "354 go on\r\n"}.get(verb, "250 ok\r\n"), line)
-            if verb == "DATA" and reply.startswith("354"):
+            if verb == "DATA" and reply.startswith("3"):
                 data = read(c, 3)
                 while data != b".\r\n" and b"\r\n.\r\n" not in data[-5:]:
                     end = c.rest.find(b"\r\n.\r\n")
@@ -179,9 +179,10 @@ DEEDS = {
 }
 SETUP = {deed: (SENT, 2) for deed in DEEDS}
 MIDDLE = {**SETUP, "450": (DEFER, 1), "550": (BOUNCE, 1)}
+GO_ON = {**MIDDLE, "wrong": (SENT, 1)}          # any 3xx
 END = {"close": (DEFER, 1), "421": (SENT, 2), "450": (DEFER, 1), "550": (BOUNCE, 1), "garbage": (DEFER, 1), "half": (DEFER, 1),
        "differs": (DEFER, 1), "wrong": (DEFER, 1), "421kept": (SENT, 2)}
-STAGES = {"banner": SETUP, "EHLO": SETUP, "MAIL": MIDDLE, "RCPT": MIDDLE, "DATA": MIDDLE, ".": END}
+STAGES = {"banner": SETUP, "EHLO": SETUP, "MAIL": MIDDLE, "RCPT": MIDDLE, "DATA": GO_ON, ".": END}
 
 
 def test_every_deed_at_every_stage():
@@ -203,6 +204,15 @@ def test_every_deed_at_every_stage():
                     assert o == [outcome], (stage, deed, ehlo, o, d, t)
                     assert r["relay"].endswith(":%d" % (servers[n] if which == 1 else good).port), (stage, deed, ehlo, r)
                     assert d[0][0] == "245"[outcome], (stage, deed, d)
+
+
+def test_wrong_reply_is_named():
+    """The reason names the step that was answered, not the one after."""
+    for ehlo in (PIPE, NO_PIPE):
+        for verb, step in (("MAIL", "MAIL FROM command"), ("RCPT", "RCPT TO command"), (".", "end of DATA command")):
+            with Liar(server(ehlo=ehlo, answers={verb: "334 odd\r\n"})) as s, Deliver(relay(s)) as p:
+                o, d, t, _ = p.result(p.job())
+                assert (o, d) == ([DEFER], ["4.5.0"]) and "(334) while sending " + step in t[0], (verb, ehlo, d, t)
 
 
 def test_silence_is_not_forever():
@@ -511,6 +521,14 @@ def test_mx_questions():
         assert p.result(p.job(domain=""))[0] == [BOUNCE]
         p.resolver.send("MX", {}, id=77)                # an answer to nothing
         assert s.connections == 0 and p.process.poll() is None
+
+
+def test_own_literals():
+    """Mail to a literal of an address at which we listen, or of an interface of ours, comes back at once."""
+    with Deliver("listen on 127.0.3.4\nlisten on ::\n.local-address 192.0.2.7 2001:db8::7\naction a relay\nmatch from any for any action a\n") as p:
+        for domain in ("[127.0.3.4]", "[192.0.2.7]", "[IPv6:2001:db8::7]", "[IPv6:::1]", "[IPV6:2001:DB8:0::7]"):
+            o, d, t, _ = p.result(p.job(domain=domain))
+            assert (o, d) == ([BOUNCE], ["5.4.6"]) and "loops back" in t[0], (domain, o, d, t)
 
 
 def test_smarthost_names():

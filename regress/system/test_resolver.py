@@ -112,6 +112,14 @@ def test_none():
             assert {h[1] for h in hosts(mx(e, domain + ".example.test"))} == {"mx1.example.test"}, domain
 
 
+def test_truncated():
+    """More records than an answer holds: for now there is no answer, which is not "no MX"; the A of the domain is left alone."""
+    with Dns({"big.test": "".join("@ MX 10 h%d\n" % n for n in range(2501)) + "@ A 127.0.9.9\n"}) as dns, \
+            Program("resolver", CONF % dns.port) as p:
+        answer = mx(p.edge("deliver"), "big.test")
+        assert answer["status"] == TEMPFAIL and "too large" in answer["text"], answer
+
+
 def test_bad_names():
     with Dns(ZONES) as dns, Program("resolver", CONF % dns.port) as p:
         e = p.edge("deliver")

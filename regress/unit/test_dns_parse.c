@@ -63,6 +63,21 @@ lengths(void)
 	}
 }
 
+/* Code 0 and no data: only where the packet says so itself. */
+static void
+no_data(void)
+{
+#define Q "\1d\0\0\17\0\1"
+#define CNAME "\300\014\0\5\0\1\0\0\0\5\0\3\1e\0"
+	TEST(dns_says_no_data(BLOB("\0\0\201\200\0\1\0\0\0\0\0\0" Q), 15));
+	TEST(dns_says_no_data(BLOB("\0\0\201\200\0\1\0\1\0\0\0\0" Q CNAME), 15));
+	TEST(!dns_says_no_data(BLOB("\0\0\203\200\0\1\0\0\0\0\0\0" Q), 15));		/* truncated */
+	TEST(!dns_says_no_data(BLOB("\0\0\201\200\0\1\0\1\0\0\0\0" Q CNAME), 5));	/* there is one */
+	TEST(!dns_says_no_data(BLOB("\0\0\201\200\0\1\0\2\0\0\0\0" Q CNAME), 15));	/* and where is the second? */
+	TEST(!dns_says_no_data(BLOB("\0\0\201\200\0\1\0\0\0\0\0"), 15));
+	TEST(!dns_says_no_data((struct blob){ NULL, 0 }, 15));
+}
+
 static void
 mx_data(void)
 {
@@ -115,6 +130,7 @@ main(void)
 	names();
 	bad_names();
 	lengths();
+	no_data();
 	mx_data();
 	addresses();
 	reverse();

@@ -78,11 +78,62 @@ test_sort(void)
 	uint16_t o[MX_MAX];
 
 	TEST_STR(text(&s), "10 a.test[2001:db8::1]:25, 10 a.test[192.0.2.1]:25, 20 b.test[192.0.2.2]:25, 20 c.test[192.0.2.3]:25");
-	TEST_INT(mx_order(&s, o, always_last), 4);
+	TEST_INT(mx_order(&s, 0, o, always_last), 4);
 	TEST(o[0] == 0 && o[1] == 1 && o[2] == 2 && o[3] == 3);
-	TEST_INT(mx_order(&s, o, always_first), 4);
+	TEST_INT(mx_order(&s, 0, o, always_first), 4);
 	TEST(o[0] == 0 && o[1] == 1 && o[2] == 3 && o[3] == 2);	/* equal hosts swapped, a's addresses together */
 	mx_free(&s);
+}
+
+static struct mx_set
+answer(const char *const *addresses)
+{
+	struct mx_set s = { NULL, 0 };
+
+	for (; *addresses != NULL; addresses++)
+		mx_add(&s, 10, "a.test", *addresses, 25);
+	mx_add(&s, 20, "b.test", "192.0.2.1", 25);
+	mx_sort(&s);
+	return s;
+}
+
+/* The addresses of one walk, "9 1 2". */
+static const char *
+walk(const struct mx_set *s, unsigned turn)
+{
+	static char out[200];
+	char address[46];
+	uint16_t o[MX_MAX];
+	size_t i, n = mx_order(s, turn, o, always_last);
+
+	out[0] = '\0';
+	for (i = 0; i < n; i++) {
+		mx_address((const struct sockaddr *)&s->v[o[i]].sa, address, sizeof address);
+		strlcat(out, i > 0 ? " " : "", sizeof out);
+		strlcat(out, address, sizeof out);
+	}
+	return out;
+}
+
+/* As they came and not by their numbers, IPv6 first; the next walk begins with the next address. */
+static void
+test_turns(void)
+{
+	static const char *const first[] = { "192.0.2.9", "2001:db8::9", "192.0.2.3", "192.0.2.9", "2001:db8::3", "192.0.2.5", NULL };
+	static const char *const then[] = { "192.0.2.3", "192.0.2.5", "2001:db8::3", "2001:db8::9", "192.0.2.9", NULL };
+	struct mx_set s = answer(first), fresh = answer(then);
+	char text_before[1024];
+
+	TEST_STR(walk(&s, 0), "2001:db8::9 2001:db8::3 192.0.2.9 192.0.2.3 192.0.2.5 192.0.2.1");
+	TEST_STR(walk(&s, 1), "2001:db8::3 2001:db8::9 192.0.2.3 192.0.2.5 192.0.2.9 192.0.2.1");
+	TEST_STR(walk(&s, 2), "2001:db8::9 2001:db8::3 192.0.2.5 192.0.2.9 192.0.2.3 192.0.2.1");
+	strlcpy(text_before, text(&s), sizeof text_before);
+	TEST_STR(text(&fresh), text_before);			/* it is the same place */
+	mx_rank(&s, &fresh);
+	TEST_STR(walk(&s, 0), "2001:db8::3 2001:db8::9 192.0.2.3 192.0.2.5 192.0.2.9 192.0.2.1");
+	TEST_STR(text(&s), text_before);
+	mx_free(&s);
+	mx_free(&fresh);
 }
 
 static void
@@ -125,7 +176,7 @@ test_many(void)
 	mx_sort(&s);
 	TEST_INT(s.n, MX_MAX);
 	TEST(s.v[0].preference < s.v[1].preference);
-	TEST_INT(mx_order(&s, o, always_first), MX_MAX);
+	TEST_INT(mx_order(&s, 0, o, always_first), MX_MAX);
 	mx_free(&s);
 }
 
@@ -157,6 +208,7 @@ main(void)
 	families();
 	test_add();
 	test_sort();
+	test_turns();
 	test_prune();
 	test_many();
 	return test_end("mx");

@@ -174,6 +174,24 @@ failures(void)
 	TEST_INT(nasked, 1);
 }
 
+/* Neither is one whose record is none: it is not known what address was meant. A good one beside it will do. */
+static void
+malformed(void)
+{
+	ask("d.example", false);
+	reply(0, DNS_OK, MX_A, 300);
+	reply(2, DNS_OK, V4 - 1, 300);
+	reply(1, DNS_NONE, NULL, 0, 300);
+	TEST_INT(got.status, DNS_TEMPFAIL);
+	TEST_STR(got.text, "look-up of the addresses for d.example failed: malformed address record");
+	ask("d.example", false);
+	reply(0, DNS_OK, MX_A, 300);
+	reply(1, DNS_OK, V4, 300);
+	reply(2, DNS_OK, V4, 300);
+	TEST_INT(got.status, DNS_OK);
+	TEST_INT(got.nhosts, 1);
+}
+
 static void
 shared(void)
 {
@@ -251,6 +269,7 @@ main(void)
 	in_order();
 	without_mx();
 	failures();
+	malformed();
 	shared();
 	deadlines();
 	window();
