@@ -6,7 +6,7 @@
 #   make unit | lint | system | fuzz | crash | soak | bench            the parts of check, or longer versions of them
 #   make bench BENCH=newsletter | waiting                              half a million recipients at once; a million that wait
 #   SAN=1, V=1        address and undefined sanitizers, in a build folder of their own; the commands shown
-#   CC=clang works too
+#   DEV=1             a warning is an error (in .ci/run, and for whoever changes something)      CC=clang works too
 
 VERSION	= 0.1
 ,	:= ,
@@ -36,7 +36,7 @@ CC	= gcc
 endif
 PKG	= $(shell pkg-config $(1) 2>/dev/null)
 CPPFLAGS += -D_GNU_SOURCE -iquote common $(call PKG,--cflags libbsd-overlay libevent_core)
-WARN	= -Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes -Wshadow -Wpointer-arith -Wcast-qual -Werror
+WARN	= -Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes -Wshadow -Wpointer-arith -Wcast-qual $(if $(DEV),-Werror)
 ifeq ($(SAN),)
 CFLAGS	?= -O2 -g
 HARDEN	?= -D_FORTIFY_SOURCE=3 -fPIE -fstack-protector-strong -fstack-clash-protection
