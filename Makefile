@@ -151,7 +151,7 @@ clean:
 I = $(DESTDIR)$(PREFIX)
 install: all
 	install -d $(I)/sbin $(I)/bin $(I)/lib $(DESTDIR)$(LIBEXEC) $(DESTDIR)$(CONFDIR) \
-		$(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8
+		$(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8 $(I)/share/postern/fail2ban
 	install -m 755 $(B)/bin/posternd $(B)/bin/posternctl $(B)/bin/sendmail $(I)/sbin/
 	install -m 755 $(patsubst %,$(B)/bin/%,$(filter postern-%,$(PROGRAMS))) $(DESTDIR)$(LIBEXEC)/
 	ln -sf ../sbin/sendmail $(I)/lib/sendmail
@@ -160,6 +160,7 @@ install: all
 	install -m 644 smtpd/posternd.8 ctl/sendmail.8 ctl/posternctl.8 $(DESTDIR)$(MANDIR)/man8/
 	install -m 644 etc/postern.conf.5 $(DESTDIR)$(MANDIR)/man5/
 	install -m 644 etc/postern.conf $(DESTDIR)$(CONFDIR)/postern.conf.example
+	install -m 644 etc/fail2ban/filter.d/postern.conf $(I)/share/postern/fail2ban/
 	[ -e $(DESTDIR)$(CONFDIR)/postern.conf ] || install -m 644 etc/postern.conf $(DESTDIR)$(CONFDIR)/
 
 .PHONY: all force unit unit-build fuzz fuzz-build deps deps-build run check lint system crash soak bench clean install

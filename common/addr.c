@@ -69,23 +69,21 @@ span(struct cur *c, bool (*is)(unsigned char))
 	return (size_t)(c->p - start);
 }
 
-/* Dot-string = Atom *("." Atom) */
+static bool
+is_local(unsigned char c)
+{
+	return is_atext(c) || c == '.';
+}
+
+/* Dot-string = Atom *("." Atom); dots at its ends and in pairs are seen in the field, and passed on as they came. */
 static const char *
 dot_string(struct cur *c)
 {
-	bool first = true;
-
-	do {
-		if (span(c, is_atext) == 0) {
-			if (at(c, '.') || (!first && (c->p == c->e || at(c, '@') || at(c, '>'))))
-				return "misplaced dot in the local part";
-			if (c->p == c->e || at(c, '@') || at(c, '>'))
-				return "the local part is missing";
-			return "invalid character in the local part";
-		}
-		first = false;
-	} while (take(c, '.'));
-	return NULL;
+	if (span(c, is_local) > 0)
+		return NULL;
+	if (c->p == c->e || at(c, '@') || at(c, '>'))
+		return "the local part is missing";
+	return "invalid character in the local part";
 }
 
 /* Quoted-string = DQUOTE *(qtextSMTP / "\" %d32-126) DQUOTE */
@@ -147,6 +145,21 @@ domain_name(struct cur *c)
 	return c->p - start > ADDR_DOMAIN_MAX ? "the domain is too long" : NULL;
 }
 
+/* IPv6-comp: "::" stands for two groups at least, so six others are the most (4.1.3); an IPv4 address at the end is two. */
+static bool
+too_many_groups(const char *s)
+{
+	unsigned n = strchr(s, '.') != NULL ? 1 : 0;
+
+	if (strstr(s, "::") == NULL)
+		return false;
+	while (*s != '\0') {
+		n += *s != ':';
+		s += *s == ':' ? 1 : strcspn(s, ":");
+	}
+	return n > 6;
+}
+
 /* address-literal = "[" ( IPv4-address-literal / "IPv6:" IPv6-addr ) "]" */
 static const char *
 address_literal(struct cur *c)
@@ -169,7 +182,7 @@ address_literal(struct cur *c)
 		return "invalid address literal";
 	memcpy(text, s, n);
 	text[n] = '\0';
-	if (inet_pton(family, text, bin) != 1)
+	if (inet_pton(family, text, bin) != 1 || (family == AF_INET6 && too_many_groups(text)))
 		return "invalid address literal";
 	c->p = close + 1;
 	return NULL;
@@ -196,13 +209,11 @@ source_route(struct cur *c)
 static const char *
 mailbox(struct cur *c, struct addr *a, const char **dom)
 {
-	const char *start = c->p, *why;
+	const char *why;
 
 	a->quoted = at(c, '"');
 	if ((why = a->quoted ? quoted_string(c) : dot_string(c)) != NULL)
 		return why;
-	if (c->p - start > ADDR_LOCAL_MAX)
-		return "the local part is too long";
 	*dom = c->p;
 	if (!take(c, '@'))
 		return NULL;

@@ -10,9 +10,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define ADDR_LOCAL_MAX	64	/* octets, RFC 5321 4.5.3.1.1 (quotes included) */
 #define ADDR_DOMAIN_MAX	255
 #define ADDR_PATH_MAX	254	/* local@domain: a path of 256 less its brackets */
+#define ADDR_LOCAL_MAX	ADDR_PATH_MAX	/* longer ones than the 64 octets of RFC 5321 4.5.3.1.1 are in use */
 
 struct addr {
 	char	text[ADDR_PATH_MAX + 1];	/* local@domain, "Postmaster", or "" for <> */
@@ -33,7 +33,7 @@ enum addr_kind {
  * Parses a path at s (n bytes; not NUL-terminated). *used gets the bytes taken (up to and with '>'). NULL, or what is wrong
  * in words for the reply. Source routes are accepted and dropped (4.1.1.3); a domain is a dot-atom of valid labels
  * (letters, digits, hyphens, underscores inside names seen in the field, UTF-8), or an IPv4 / IPv6: literal whose content
- * is checked. A trailing dot is an error.
+ * is checked. A dot at the end of the domain is an error; in the local part dots stand where they like, as in the field.
  */
 const char *addr_parse(const char *s, size_t n, enum addr_kind, struct addr *, size_t *used);
 

@@ -177,8 +177,9 @@ rule_truth(const struct ctx *x, const struct conf_match *m)
 /* ---- verdicts ---- */
 
 static enum match_result
-refuse(struct match *out, unsigned code, const char *dsn, const char *text)
+refuse(struct match *out, enum match_of of, unsigned code, const char *dsn, const char *text)
 {
+	out->of = of;
 	out->action = -1;
 	out->code = code;
 	snprintf(out->dsn, sizeof(out->dsn), "%s", dsn);
@@ -189,28 +190,45 @@ refuse(struct match *out, unsigned code, const char *dsn, const char *text)
 static enum match_result
 lookup_failed(struct match *out)
 {
-	return refuse(out, 451, "4.4.3", "look-up failed for now; try again later");
+	return refuse(out, MATCH_OF_NOTHING, 451, "4.4.3", "look-up failed for now; try again later");
 }
 
 static enum match_result
-no_such_user(const struct ctx *x, struct match *out)
+no_such_user(struct match *out)
 {
-	char text[256];
+	return refuse(out, MATCH_OF_RCPT, 550, "5.1.1", "User unknown in local recipient table");
+}
 
-	snprintf(text, sizeof(text), "<%.200s>: no such user here", x->addr);
-	return refuse(out, 550, "5.1.1", text);
+static enum match_result
+no_relay(struct match *out)
+{
+	return refuse(out, MATCH_OF_NOTHING, 550, "5.7.1", "Relay access denied");
+}
+
+/* What a rule looks at beside the recipient. */
+static enum match_of
+rule_of(const struct conf_match *m)
+{
+	if (m->helo.kind != PAT_NONE)
+		return MATCH_OF_HELO;
+	if (m->mail_from.kind != PAT_NONE)
+		return MATCH_OF_SENDER;
+	if (m->for_ == FOR_ANY && (m->from == FROM_TABLE || m->from == FROM_CIDR))
+		return MATCH_OF_CLIENT;
+	return MATCH_OF_RCPT;
 }
 
 /* "550 5.7.1 text", which the parser has checked. */
 static enum match_result
 refuse_by_rule(const struct conf_match *m, struct match *out)
 {
-	const char *dflt = m->verdict == VERDICT_REJECT ? "550 5.7.1 refused by policy" : "450 4.7.1 not now, by policy; try again later";
+	const char *dflt = m->verdict == VERDICT_REJECT ? "550 5.7.1 Access denied" : "450 4.7.1 Access denied for now, try again later";
 	const char *s = m->reply != NULL ? m->reply : dflt, *text = strchr(s + 4, ' ');
 	char dsn[12];
 
 	snprintf(dsn, sizeof(dsn), "%.*s", (int)(text - (s + 4)), s + 4);
-	return refuse(out, (unsigned)strtoul(s, NULL, 10), dsn, text + 1);
+	out->own = m->reply != NULL;
+	return refuse(out, rule_of(m), (unsigned)strtoul(s, NULL, 10), dsn, text + 1);
 }
 
 static enum match_result
@@ -237,7 +255,7 @@ to_account(const struct ctx *x, struct match *out)
 	case NO:
 		break;
 	}
-	return x->postmaster ? accept_as(out, "root") : no_such_user(x, out);
+	return x->postmaster ? accept_as(out, "root") : no_such_user(out);
 }
 
 static enum match_result
@@ -254,7 +272,7 @@ to_maildir(const struct ctx *x, const struct conf_action *a, struct match *out)
 		return MATCH_NEED;
 	if (t == TEMPFAIL)
 		return lookup_failed(out);
-	return t == YES ? accept_as(out, owner) : no_such_user(x, out);
+	return t == YES ? accept_as(out, owner) : no_such_user(out);
 }
 
 static enum match_result
@@ -290,7 +308,7 @@ postmaster_anyway(const struct ctx *x, struct match *out)
 		if (m->for_ == FOR_LOCAL || (m->for_ == FOR_ANY && x->conf->action[m->action].kind == ACTION_MAILDIR))
 			return to_action(x, m, out);
 	}
-	return refuse(out, 550, "5.7.1", "relaying denied");
+	return no_relay(out);
 }
 
 /* ---- all rules ---- */
@@ -328,7 +346,7 @@ all_rules(const struct ctx *x, struct match *out)
 	}
 	if (need)
 		return MATCH_NEED;
-	return x->postmaster ? postmaster_anyway(x, out) : refuse(out, 550, "5.7.1", "relaying denied");
+	return x->postmaster ? postmaster_anyway(x, out) : no_relay(out);
 }
 
 static void

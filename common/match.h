@@ -46,12 +46,15 @@ struct p_ask answers_ask(struct answers *, uint32_t generation);
 /* The answer to the asked ones, in order of asking. -1 if the count does not fit. */
 int	 answers_take(struct answers *, const struct p_answer *);
 
+enum match_of { MATCH_OF_RCPT, MATCH_OF_SENDER, MATCH_OF_HELO, MATCH_OF_CLIENT, MATCH_OF_NOTHING };
 enum match_result { MATCH_OK, MATCH_REFUSED, MATCH_NEED };
 struct match {
 	int		 action;		/* index */
 	unsigned	 code;			/* MATCH_REFUSED: reply */
 	char		 dsn[12];
 	char		 text[256];		/* without code and dsn */
+	enum match_of	 of;			/* what is refused by it */
+	bool		 own;			/* the text is a rule's own, to be told as it is */
 	char		 account[256];		/* MATCH_OK, maildir: whose mailbox (system account); "" otherwise */
 	unsigned	 line;			/* of the rule in the configuration; 0: none matched */
 };

@@ -17,7 +17,7 @@ libsqlite3-dev		/usr/include/sqlite3.h
 libunbound-dev		/usr/include/unbound.h
 libseccomp-dev		/usr/include/seccomp.h
 '
-# Used by tests; one that finds its tool missing says "skipped".
+# Used by tests; one that finds its tool missing says "skipped". logwatch wants some mail-transport-agent: msmtp-mta is the smallest one.
 test_list='
 python3			/usr/bin/python3
 python3-aiosmtpd	/usr/lib/python3/dist-packages/aiosmtpd/__init__.py
@@ -27,6 +27,10 @@ mandoc			mandoc
 iproute2		ip
 python3-flufl.bounce	/usr/lib/python3/dist-packages/flufl/bounce/__init__.py
 libsisimai-perl		/usr/share/perl5/Sisimai.pm
+fail2ban		fail2ban-regex
+pflogsumm		pflogsumm
+msmtp-mta		sendmail
+logwatch		logwatch
 '
 accounts='_postern _posternl _posternr _posternk _posternq _posternd'
 group=posternadm

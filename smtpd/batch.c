@@ -67,6 +67,7 @@ item_refuse(struct item *it, unsigned code, const char *dsn, const char *text)
 	it->code = code;
 	strlcpy(it->dsn, dsn, sizeof(it->dsn));
 	it->text = text;
+	it->of = MATCH_OF_NOTHING;
 }
 
 static void
@@ -110,7 +111,8 @@ judge(struct item *it, const struct conf *conf, const struct match *m, bool refu
 		item_refuse(it, m->code, m->dsn, NULL);
 		it->own = xstrdup(m->text);
 		it->text = it->own;
-		it->whole = m->line > 0 || m->text[0] == '<';
+		it->of = m->of;
+		it->own_words = m->own;
 		return;
 	}
 	it->code = 250;

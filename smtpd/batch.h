@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include "conf.h"
+#include "match.h"
 #include "msg.h"
 
 struct session;
@@ -23,7 +24,8 @@ struct item {
 	char		 dsn[12];
 	const char	*text;		/* of a refusal, without a code */
 	char		*own;		/* the same, if it must be freed */
-	bool		 whole;		/* the text needs no address in front */
+	enum match_of	 of;		/* what is refused by it */
+	bool		 own_words;	/* the text is the administrator's, to be told as it is */
 	enum action_kind kind;		/* with 250 */
 };
 

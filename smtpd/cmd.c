@@ -77,6 +77,12 @@ cmd_name(unsigned verb)
 	return lower[verb];
 }
 
+const char *
+cmd_verb(unsigned verb)
+{
+	return verb == CMD_NONE ? "CONNECT" : verb == VERB_UNKNOWN ? "UNKNOWN" : verbs[verb].name;
+}
+
 /* The verb at the beginning of line (n bytes), NVERBS if it is none; *end is behind it. */
 static unsigned
 find_verb(const char *line, size_t n, size_t *end)
@@ -97,7 +103,7 @@ cmd_idle(struct session *s)
 	if (++s->idle_commands <= child_conf()->limit[LIM_COMMANDS] || s->state == ST_CLOSING)
 		return;
 	session_log(s);
-	log_info("too many commands without mail from %s", session_client(s));
+	log_info("too many commands without mail from %s%s", session_client(s), session_uid(s));
 	session_line(s, 421, "4.7.0", true, "Too many commands without mail, closing");
 	session_last(s, true);
 }
@@ -124,8 +130,6 @@ unknown(struct session *s, const char *line, size_t n)
 
 	s->verb = VERB_UNKNOWN;
 	if (first && is_http(line, n)) {
-		session_log(s);
-		log_info("NOQUEUE: reject: HTTP request from %s: 521 5.5.1", session_client(s));
 		session_last(s, true);
 		session_reply(s, 521, "5.5.1", "This is a mail server, it speaks SMTP");
 		return;
@@ -264,8 +268,7 @@ too_old(struct session *s)
 {
 	if (ev_now_ms() - s->since < child_conf()->limit[LIM_T_SESSION])
 		return false;
-	session_log(s);
-	log_info("session-timeout after %s from %s", cmd_name(s->verb), session_client(s));
+	session_event(s, "session-timeout");
 	session_reply(s, 421, "4.4.2", "This session has lasted too long, closing");
 	return true;
 }

@@ -14,7 +14,8 @@
 
 /* One step of a session: a command line, or the message bytes that are there. False: more input is needed. */
 bool	 cmd_step(struct session *);
-const char *cmd_name(unsigned verb);	/* "mail" */
+const char *cmd_name(unsigned verb);	/* "mail": in counts */
+const char *cmd_verb(unsigned verb);	/* "MAIL": in log lines about one command; "CONNECT" before the first */
 void	 cmd_idle(struct session *);	/* one more that moves no mail; over the limit the session ends */
 
 void	 cmd_helo(struct session *, char *);

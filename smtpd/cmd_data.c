@@ -100,9 +100,8 @@ within_bounds(struct session *s)
 {
 	if (s->tx->rd.total <= most())
 		return true;
-	session_last(s, true);
 	tx_verdict(s);
-	s->state = ST_CLOSING;
+	session_last(s, true);
 	return false;
 }
 

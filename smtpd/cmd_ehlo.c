@@ -6,7 +6,7 @@
  *
  * Called through cmd's table. Both end an open transaction, if the argument is right.
  */
-#include <arpa/inet.h>
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,37 +16,44 @@
 #include "child.h"
 #include "cmd.h"
 #include "door.h"
+#include "log.h"
 #include "tx.h"
 #include "xmalloc.h"
 
-/* Literals without their tag, and names with a dot at their end, are seen in the field. */
+/* A name as the DNS or an address literal has it. */
 static bool
-plausible(char *name)
+regular(const char *name)
 {
-	unsigned char bin[16];
-	size_t n = strlen(name);
+	return addr_valid_domain(name, true);
+}
 
-	if (addr_valid_domain(name, true))
-		return true;
-	if (n > 2 && n < INET6_ADDRSTRLEN + 2 && name[0] == '[' && name[n - 1] == ']') {
-		name[n - 1] = '\0';
-		if (inet_pton(AF_INET6, name + 1, bin) != 1)
-			return false;
-		name[n - 1] = ']';
-		return true;
-	}
-	if (n < 2 || name[n - 1] != '.')
+/* Seen in the field: hyphens at the ends of labels, a dot at the end, literals without their tag or with a zone. */
+static bool
+plausible(const char *name)
+{
+	static const char other[] = "-_.";
+	size_t n = strlen(name), i;
+	bool literal = n > 2 && name[0] == '[' && name[n - 1] == ']';
+
+	if (n == 0 || n > ADDR_DOMAIN_MAX || (!literal && !isalnum((unsigned char)name[0]) && strchr("-_", name[0]) == NULL))
 		return false;
-	name[n - 1] = '\0';
-	return addr_valid_domain(name, false);
+	for (i = literal; i < n - literal; i++)
+		if (!isalnum((unsigned char)name[i]) && strchr(other, name[i]) == NULL && !(literal && strchr(":%", name[i]) != NULL))
+			return false;
+	return literal || strstr(name, "..") == NULL;
 }
 
 static bool
 greet(struct session *s, char *arg, bool esmtp)
 {
-	if (!plausible(arg)) {
-		session_reply(s, 501, "5.5.2", "%s needs your host's name or address literal", esmtp ? "EHLO" : "HELO");
-		return false;
+	if (!regular(arg)) {
+		if (!plausible(arg)) {
+			session_refuse(s, &(struct refusal){ .code = 501, .dsn = "5.5.2", .about = *arg != '\0' ? arg : NULL,
+			    .subject = "Helo command", .words = "it needs your host's name or address literal" });
+			return false;
+		}
+		session_log(s);
+		log_info("%s from %s%s: irregular name taken: helo=<%s>", cmd_verb(s->verb), session_client(s), session_uid(s), arg);
 	}
 	tx_end(s);
 	free(s->helo);

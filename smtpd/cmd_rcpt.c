@@ -6,14 +6,12 @@
  * Called through cmd's table, in ST_MAIL alone. Only puts the recipient into the batch; rcpt_say answers when the rules were
  * asked.
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "batch.h"
 #include "child.h"
 #include "cmd.h"
-#include "log.h"
 #include "params.h"
 #include "path.h"
 #include "tx.h"
@@ -21,20 +19,23 @@
 
 #define ORCPT_SIZE 512
 
+/* A rule's own text is told as its author wrote it. What is refused is named, and it is mostly the recipient. */
 static void
 refused(struct session *s, const struct item *it)
 {
-	const char *addr = it->rcpt.addr != NULL ? it->rcpt.addr : "";
-	char text[512];
+	static const char *const subject[] = { [MATCH_OF_RCPT] = "Recipient address", [MATCH_OF_SENDER] = "Sender address",
+		[MATCH_OF_HELO] = "Helo command", [MATCH_OF_CLIENT] = "Client host", [MATCH_OF_NOTHING] = NULL };
+	const char *addr = it->rcpt.addr != NULL ? it->rcpt.addr : "", *about = addr;
 
-	if (it->whole || *addr == '\0')
-		strlcpy(text, it->text, sizeof(text));
-	else
-		snprintf(text, sizeof(text), "<%s>: %s", addr, it->text);
-	session_log(s);
-	log_info("NOQUEUE: reject: RCPT from %s: %u %s %s; from=<%s> to=<%s> proto=%s helo=<%s>", session_client(s), it->code,
-	    it->dsn, text, s->tx->sender.text, addr, session_proto(s), s->helo);
-	session_reply(s, it->code, it->dsn, "%s", text);
+	if (it->of == MATCH_OF_SENDER)
+		about = s->tx->sender.text;
+	else if (it->of == MATCH_OF_HELO)
+		about = s->helo;
+	else if (it->of == MATCH_OF_CLIENT)
+		about = session_client(s);
+	session_refuse(s, &(struct refusal){ .code = it->code, .dsn = it->dsn, .words = it->text, .to = addr,
+	    .about = about != addr || *addr != '\0' ? about : NULL, .subject = subject[it->of],
+	    .reply = it->own_words ? it->text : NULL });
 	if (it->code < 500)
 		cmd_idle(s);
 }
@@ -85,11 +86,11 @@ judge(const struct session *s, char *arg, struct p_env_rcpt *r)
 	const char *why = path_read(s, "TO:", ADDR_FORWARD, arg, &a, &params);
 
 	if (why != NULL)
-		return (struct complaint){ 501, "5.1.3", why };
+		return (struct complaint){ 501, "5.1.3", why, OF_ADDRESS };
 	strlcpy(orig, a.text, sizeof(orig));
 	c = params_rcpt(params, &r->notify, orcpt, sizeof(orcpt));
 	if (c.code == 0 && a.utf8 && !s->tx->smtputf8)
-		c = (struct complaint){ 553, "5.6.7", "a non-ASCII address needs SMTPUTF8" };
+		c = (struct complaint){ 553, "5.6.7", "a non-ASCII address needs SMTPUTF8", OF_ADDRESS };
 	if (c.code == 0)
 		keep(r, orig, a.text, orcpt);
 	return c;
@@ -98,11 +99,17 @@ judge(const struct session *s, char *arg, struct p_env_rcpt *r)
 void
 cmd_rcpt(struct session *s, char *arg)
 {
+	char said[ADDR_PATH_MAX + 1];
 	struct item *it = batch_add(s);
 	struct complaint c = judge(s, arg, &it->rcpt);
 
 	it->say = rcpt_say;
 	it->verb = s->verb;
-	if (c.code != 0)
-		item_refuse(it, c.code, c.dsn, c.text);
+	if (c.code == 0)
+		return;
+	path_said("TO:", arg, said, sizeof(said));
+	keep(&it->rcpt, said, said, "");
+	item_refuse(it, c.code, c.dsn, c.text);
+	if (c.of == OF_ADDRESS)
+		it->of = MATCH_OF_RCPT;
 }

@@ -175,10 +175,10 @@ static const struct param rcpt_params[] = {
 	{ "ORCPT",	true,	set_orcpt,	"ORCPT= wants a type, a semicolon and an address as xtext" },
 };
 
-static const struct complaint none = { 0, NULL, NULL };
-static const struct complaint malformed = { 501, "5.5.4", "malformed parameter" };
-static const struct complaint unknown = { 555, "5.5.4", "parameter not recognized" };
-static const struct complaint twice = { 501, "5.5.4", "a parameter was given twice" };
+static const struct complaint none = { 0, NULL, NULL, OF_NOTHING };
+static const struct complaint malformed = { 501, "5.5.4", "malformed parameter", OF_NOTHING };
+static const struct complaint unknown = { 555, "5.5.4", "parameter not recognized", OF_NOTHING };
+static const struct complaint twice = { 501, "5.5.4", "a parameter was given twice", OF_NOTHING };
 
 static bool
 well_formed(const char *name, size_t n, const char *value)
@@ -217,7 +217,7 @@ one(const struct param *table, size_t count, char *word, void *target, unsigned 
 		return twice;
 	*seen |= 1u << i;
 	if (table[i].value != (value != NULL) || !table[i].set(target, value))
-		return (struct complaint){ 501, "5.5.4", table[i].wrong };
+		return (struct complaint){ 501, "5.5.4", table[i].wrong, OF_NOTHING };
 	return none;
 }
 

@@ -12,6 +12,7 @@ struct complaint {		/* code 0: none */
 	unsigned	 code;
 	const char	*dsn;
 	const char	*text;
+	enum { OF_NOTHING, OF_ADDRESS, OF_CLIENT } of;	/* what is rejected by it */
 };
 
 /* What follows the path; text is cut up. */

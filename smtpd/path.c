@@ -23,7 +23,7 @@ path_complete(struct addr *a)
 	return true;
 }
 
-/* <user>, completed with our domain: a recipient from anybody, a sender from local programs alone. */
+/* <user>, completed with our domain: a recipient from clients of this host, a sender from its programs alone. */
 static const char *
 bare(const char *s, size_t n, struct addr *a, size_t *used)
 {
@@ -45,6 +45,18 @@ bare(const char *s, size_t n, struct addr *a, size_t *used)
 	return why;
 }
 
+void
+path_said(const char *keyword, const char *arg, char *out, size_t size)
+{
+	size_t n = strlen(keyword);
+
+	if (strncasecmp(arg, keyword, n) == 0)
+		arg += n;
+	arg += strspn(arg, " <");
+	n = strcspn(arg, "> ");
+	snprintf(out, size, "%.*s", (int)n, arg);
+}
+
 const char *
 path_read(const struct session *s, const char *keyword, enum addr_kind kind, char *arg, struct addr *a, char **rest)
 {
@@ -56,7 +68,7 @@ path_read(const struct session *s, const char *keyword, enum addr_kind kind, cha
 	arg += n;
 	arg += strspn(arg, " ");
 	why = addr_parse(arg, strlen(arg), kind, a, &used);
-	if (why != NULL && (s->socket || kind == ADDR_FORWARD) && bare(arg, strlen(arg), a, &used) == NULL)
+	if (why != NULL && (s->socket || (s->local && kind == ADDR_FORWARD)) && bare(arg, strlen(arg), a, &used) == NULL)
 		why = NULL;
 	if (why != NULL)
 		return why;

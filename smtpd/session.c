@@ -6,8 +6,6 @@
  */
 #include <sys/socket.h>
 #include <arpa/inet.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -104,124 +102,6 @@ void
 session_recount(void)
 {
 	session_each(recount);
-}
-
-/* ---- names and log lines ---- */
-
-const char *
-session_client(const struct session *s)
-{
-	static char text[320];
-
-	if (s->socket)
-		snprintf(text, sizeof(text), "uid %u", (unsigned)s->uid);
-	else
-		snprintf(text, sizeof(text), "%s[%s]", s->name != NULL ? s->name : "unknown", s->addr);
-	return text;
-}
-
-const char *
-session_proto(const struct session *s)
-{
-	if (s->socket)
-		return "local";
-	if (s->tx != NULL && s->tx->smtputf8)
-		return "UTF8SMTP";
-	return s->esmtp ? "ESMTP" : "SMTP";
-}
-
-void
-session_log(struct session *s)
-{
-	if (s->logged)
-		return;
-	s->logged = true;
-	log_info("connect from %s", session_client(s));
-}
-
-void
-session_named(struct session *s, const char *name)
-{
-	if (s->name != NULL)
-		return;
-	s->name = xstrdup(name);
-	session_log(s);
-}
-
-static void
-log_disconnect(struct session *s)
-{
-	struct buf b = BUF_INIT;
-	unsigned i, done = 0, all = 0, total;
-
-	for (i = CMD_NONE + 1; i < VERBS_MAX; i++) {
-		total = s->done[i] + s->failed[i];
-		if (total == 0)
-			continue;
-		if (s->failed[i] == 0)
-			buf_addf(&b, " %s=%u", cmd_name(i), total);
-		else
-			buf_addf(&b, " %s=%u/%u", cmd_name(i), s->done[i], total);
-		done += s->done[i];
-		all += total;
-	}
-	if (done == all)
-		buf_addf(&b, " commands=%u", all);
-	else
-		buf_addf(&b, " commands=%u/%u", done, all);
-	log_info("disconnect from %s%s", session_client(s), buf_str(&b));
-	buf_free(&b);
-}
-
-/* ---- replies ---- */
-
-void
-session_line(struct session *s, unsigned code, const char *dsn, bool last, const char *text)
-{
-	char line[512];
-	bool utf8 = s->tx != NULL && s->tx->smtputf8;
-	int n = snprintf(line, sizeof(line) - 2, "%u%c%s%s%s", code, last ? ' ' : '-', dsn == NULL ? "" : dsn,
-	    dsn == NULL ? "" : " ", text);
-	size_t i, len = n < 0 ? 0 : (size_t)n;
-
-	if (len > sizeof(line) - 3)
-		len = sizeof(line) - 3;
-	for (i = 0; i < len; i++)
-		if ((unsigned char)line[i] < ' ' || line[i] == 0x7f || ((unsigned char)line[i] > 0x7f && !utf8))
-			line[i] = '?';
-	memcpy(line + len, "\r\n", 2);
-	io_write(s->io, line, len + 2);
-}
-
-/* What a reply does to the counts of its session. A program on this host may be told of many recipients that there are none. */
-static void
-account(struct session *s, unsigned code)
-{
-	if (code >= 400)
-		s->failed[s->verb]++;
-	else if (code < 300)
-		s->done[s->verb]++;
-	if (code >= 500 && !s->socket && ++s->errors >= child_conf()->limit[LIM_ERRORS] && s->state != ST_CLOSING && code != 521) {
-		session_line(s, 421, "4.7.0", true, "Too many errors, closing");
-		session_log(s);
-		log_info("too many errors after %s from %s", cmd_name(s->verb), session_client(s));
-		session_last(s, true);
-	}
-	if (code == 421)
-		session_last(s, false);
-}
-
-void
-session_reply(struct session *s, unsigned code, const char *dsn, const char *fmt, ...)
-{
-	char text[512];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	session_line(s, code, dsn, true, text);
-	account(s, code);
 }
 
 void
@@ -342,8 +222,7 @@ set_deadline(struct session *s)
 static void
 lost(struct session *s)
 {
-	session_log(s);
-	log_info("lost connection after %s from %s", cmd_name(s->verb), session_client(s));
+	session_event(s, "lost connection");
 	finish(s);
 }
 
@@ -432,7 +311,7 @@ finish(struct session *s)
 	batch_end(s);
 	tx_end(s);
 	session_log(s);
-	log_disconnect(s);
+	session_bye(s);
 	if (io_in(s->io)->len > 0)
 		s->linger = true;
 	if (s->eof || !s->linger || !linger(s))
@@ -518,7 +397,7 @@ on_timeout(void *arg)
 		set_deadline(s);
 		return;
 	}
-	log_info("timeout after %s from %s", cmd_name(s->verb), session_client(s));
+	session_event(s, "timeout");
 	session_reply(s, 421, "4.4.2", "Timeout, closing");
 	finish(s);
 }
@@ -567,9 +446,8 @@ session_new(struct door *door, const struct session_peer *peer)
 	char c;
 
 	if (recv(peer->fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) > 0) {
-		session_line(s, 554, "5.5.0", true, "You spoke before the greeting, closing");
-		session_log(s);
-		log_info("NOQUEUE: reject: CONNECT from %s: 554 5.5.0 spoke before the greeting", session_client(s));
+		session_refuse(s, &(struct refusal){ .code = 554, .dsn = "5.5.0", .about = session_client(s),
+		    .subject = "Client host", .words = "you spoke before the greeting" });
 		session_last(s, true);
 		finish(s);
 		return;

@@ -99,7 +99,7 @@ void	 session_recount(void);			/* all, into a new table of counts */
 void	 session_drain(void);			/* 421 to the idle, and to the others after their message */
 bool	 session_none(void);
 void	 session_each(void (*)(struct session *));	/* which may free it */
-void	 session_named(struct session *, const char *name);
+void	 session_named(struct session *, const char *name);	/* the client's, by PTR */
 void	 session_data_pause(struct session *);
 void	 session_data_resume(void);		/* all that were paused */
 
@@ -108,8 +108,24 @@ void	 session_reply(struct session *, unsigned code, const char *dsn, const char
 void	 session_line(struct session *, unsigned code, const char *dsn, bool last, const char *text);
 void	 session_last(struct session *, bool linger);	/* that was the last reply */
 void	 session_wait(struct session *, enum wait, uint64_t ms, void (*then)(struct session *));
+/*
+ * A refusal: "CODE DSN <about>: SUBJECT rejected: words" to the client, and its line in the log. Any reply from 400 on has such a line; this says more.
+ * All but code, dsn and words may be NULL.
+ */
+struct refusal {
+	unsigned	 code;
+	const char	*dsn, *words;
+	const char	*about;			/* what is refused: an address, the client */
+	const char	*subject;		/* and its kind: "Sender address", which is "rejected: words" */
+	const char	*reply;			/* what the client is told in place of all that */
+	const char	*from, *to;		/* where the session has no such transaction (yet) */
+};
+void	 session_refuse(struct session *, const struct refusal *);
 void	 session_log(struct session *);		/* its "connect from" comes before its first other line */
-const char *session_client(const struct session *);	/* "name[addr]" or "uid N"; until the next call */
+void	 session_event(struct session *, const char *what);	/* "WHAT after VERB from CLIENT" */
+void	 session_bye(struct session *);		/* "disconnect from" */
+const char *session_client(const struct session *);	/* "name[addr]"; "localhost[127.0.0.1]" at the socket; until the next call */
+const char *session_uid(const struct session *);	/* " uid=N", or "" for a client from the network; until the next call */
 const char *session_proto(const struct session *);	/* "ESMTP" */
 
 #endif

@@ -280,7 +280,7 @@ begin(struct session *s)
 		send_TX_RCPT(txs.queue, tx->number, &more, -1);
 	}
 	session_log(s);
-	log_info("%s: client=%s", qid_text(tx->id).s, session_client(s));
+	log_info("%s: client=%s%s%s", qid_text(tx->id).s, session_client(s), s->socket ? "," : "", session_uid(s));
 }
 
 static void
@@ -373,12 +373,9 @@ tx_verdict(struct session *s)
 {
 	struct tx *tx = s->tx;
 
-	session_log(s);
-	log_info("%s: reject: END-OF-MESSAGE from %s: %u %s %s; from=<%s> to=<%s> proto=%s helo=<%s>",
-	    tx->id != 0 ? qid_text(tx->id).s : "NOQUEUE", session_client(s), tx->code, tx->dsn, tx->text, tx->sender.text,
-	    tx->nrcpt > 0 ? tx->rcpt[0].addr : "", session_proto(s), s->helo != NULL ? s->helo : "");
-	s->state = ST_HELO;
 	session_reply(s, tx->code, tx->dsn, "%s", tx->text);
+	if (s->state != ST_CLOSING)
+		s->state = ST_HELO;
 	tx_end(s);
 }
 
@@ -435,11 +432,12 @@ tx_done(uint32_t number, const struct p_tx_done *p)
 		return;
 	}
 	s->wait = WAIT_NO;
-	s->state = ST_HELO;
 	s->progress = true;
 	if (p->code < 300)
 		s->errors = 0;
 	session_reply(s, p->code, p->dsn, "%s", p->text);
+	if (s->state != ST_CLOSING)
+		s->state = ST_HELO;
 	tx_end(s);
 	session_run(s);
 }

@@ -7,6 +7,7 @@ root the daemon uses its real accounts, otherwise the caller's. `lib.py test_NAM
 KEEP=1 keeps the directories.
 """
 import contextlib
+import ctypes
 import glob
 import importlib.util
 import json
@@ -35,6 +36,7 @@ os.environ.setdefault("ASAN_OPTIONS", "detect_leaks=0:abort_on_error=1:" + ":".j
 os.environ.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
 ACCOUNT = "nobody" if ROOT else pwd.getpwuid(os.getuid()).pw_name
 
+CLONE_NEWNET = 0x40000000
 FIRST_PORT, PORTS = 10800, 4000
 _marks = []
 
@@ -73,6 +75,17 @@ def free_port():
                 return port
             except OSError:
                 pass
+
+
+def strangers():
+    """From here on this process has a network of its own, in which every address of 198.51.100.0/24 may be the source of a connection to
+    127.0.0.1: those are no addresses of this host, so clients with them are strangers."""
+    need_root()
+    need("ip")
+    if not os.path.exists("/proc/self/ns/net") or ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET) != 0:
+        raise Skip("needs network namespaces")
+    for words in ("link set lo up", "route add local 198.51.100.0/24 dev lo"):
+        subprocess.run(["ip", *words.split()], check=True)
 
 
 def until(what, seconds=10, every=0.02):
@@ -297,6 +310,7 @@ class Smtp:
     """A client that sends exactly the bytes it is told to."""
 
     def __init__(self, port, timeout=20, banner=True, source=None):
+        """source: (address, 0) of a stranger, see strangers()"""
         self.sock = socket.create_connection(("127.0.0.1", port), timeout * SLOW, source_address=source)
         self.rest = b""
         self.banner = self.reply() if banner else ""

@@ -40,9 +40,9 @@ def test_ehlo_keywords():
 
 def test_addresses():
     with Postern(OPEN.replace("errors 10", "errors 100")) as p, p.smtp() as s:
-        for path in ("<>", "<a@b.test>", '<"a b"@b.test>', "<a@[192.0.2.1]>", "<a@[IPv6:2001:db8::1]>", "<@r.test,@s.test:a@b.test>"):
+        for path in ("<>", "<a@b.test>", '<"a b"@b.test>', "<a@[192.0.2.1]>", "<a@[IPv6:2001:db8::1]>", "<@r.test,@s.test:a@b.test>", "<.a..b.@b.test>", "<%s@b.test>" % ("x" * 247)):
             codes(s, [("MAIL FROM:" + path, "250 2.1.0"), ("RSET", "250")])
-        for path in ("a@b.test", "<a@b@c.test>", "<a b@c.test>", "<a@b.test", "<a@>", "<a@[1.2.3]>", "<a@b..test>", "<%s@b.test>" % ("x" * 65)):
+        for path in ("a@b.test", "<a@b@c.test>", "<a b@c.test>", "<a@b.test", "<a@>", "<a@[1.2.3]>", "<a@b..test>", "<%s@b.test>" % ("x" * 248), "<a@[IPv6:1:2:3:4:5:6:7::]>"):
             codes(s, [("MAIL FROM:" + path, "501 5.1.7")])
         codes(s, [("MAIL FROM:<a@b.test>", "250"), ("RCPT TO:<>", "501 5.1.3"), ("RCPT TO:<Postmaster>", "250 2.1.5"),
                   ("RCPT TO:<u>", "250 2.1.5"), ("RCPT TO:<u@>", "501 5.1.3"), ("RCPT TO:u", "501 5.1.3"),

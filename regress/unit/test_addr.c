@@ -49,6 +49,17 @@ static const struct good good_forward[] = {
 	{ "<\"" UM " x\"@b>", "\"" UM " x\"@b", "b", Q | U },
 	{ "<" A60 "aaaa@b>", A60 "aaaa@b", "b", 0 },
 	{ "<a@" L63 ".b>", "a@" L63 ".b", L63 ".b", 0 },
+	/* What the field has: dots anywhere in the local part, and more than 64 octets of it. */
+	{ "<.a@b>", ".a@b", "b", 0 },
+	{ "<a.@b>", "a.@b", "b", 0 },
+	{ "<a..b@c>", "a..b@c", "c", 0 },
+	{ "<.@b>", ".@b", "b", 0 },
+	{ "<" A60 "aaaaa@b>", A60 "aaaaa@b", "b", 0 },
+	{ "<\"" A60 "aaa\"@b>", "\"" A60 "aaa\"@b", "b", Q },
+	{ "<" A60 A60 A60 A60 "aaaaaaaaaaaa@b>", A60 A60 A60 A60 "aaaaaaaaaaaa@b", "b", 0 },
+	{ "<a@[IPv6:1:2:3:4:5:6::]>", "a@[IPv6:1:2:3:4:5:6::]", "[IPv6:1:2:3:4:5:6::]", L },
+	{ "<a@[IPv6:::2:3:4:5:6:7]>", "a@[IPv6:::2:3:4:5:6:7]", "[IPv6:::2:3:4:5:6:7]", L },
+	{ "<a@[IPv6:1:2:3:4::192.0.2.1]>", "a@[IPv6:1:2:3:4::192.0.2.1]", "[IPv6:1:2:3:4::192.0.2.1]", L },
 	{ "<|id@x>", "|id@x", "x", 0 },
 	{ "<--help@x>", "--help@x", "x", 0 },
 };
@@ -56,7 +67,7 @@ static const struct good good_forward[] = {
 static const char *const bad_forward[] = {
 	"", "<", ">", "<>", "<@>", "a@b", " <a@b>", "< a@b>", "<a@b >", "<a@b", "<a @b>", "<a", "<\"a", "<a@>",
 	    "<@b>", "<a>", "<root>",
-	"<postmaster2>", "<\"postmaster\">", "<@x:postmaster>", "<.a@b>", "<a.@b>", "<a..b@c>", "<.@b>", "<a@.b>",
+	"<postmaster2>", "<\"postmaster\">", "<@x:postmaster>", "<a@.b>",
 	    "<a@b.>", "<a@b..c>",
 	"<a@.>", "<a@b@c>", "<a@@b>", "<a@-b>", "<a@b->", "<a@b.-c.d>", "<a@b!c>", "<a@b c>", "<a@b,c>", "<a,b@c>",
 	    "<a:b@c>", "<a;b@c>",
@@ -68,7 +79,7 @@ static const char *const bad_forward[] = {
 	    "<a@[IPv6:::g]>", "<a@[tag:x]>",
 	"<a@[ 1.2.3.4]>", "<a@b[1.2.3.4]>", "<@x,a@b>", "<@x;a@b>", "<@x a@b>", "<@x:>", "<@x>", "<@:a@b>",
 	    "<@x,@:a@b>", "<@[1.2.3.4]:a@b>",
-	"<@x:@y:a@b>", "<@x.:a@b>", "<" A60 "aaaaa@b>", "<\"" A60 "aaa\"@b>", "<a@" L63 "a.b>", "<a@\xff.b>",
+	"<@x:@y:a@b>", "<@x.:a@b>", "<" A60 A60 A60 A60 "aaaaaaaaaaaaa@b>", "<a@[IPv6:1:2:3:4:5:6:7::]>", "<a@[IPv6:1:2:3:4:5::192.0.2.1]>", "<a@" L63 "a.b>", "<a@\xff.b>",
 	    "<\xc3@b>", "<\xc0\xaf@b>", "<\xed\xa0\x80@b>",
 	"<\xc2\x9b@b>", "<\"\\" UM "\"@b>", "<@" "\xff" ":a@b>",
 };

@@ -116,7 +116,7 @@ verdict_from(const struct conf *c, const char *client_addr, const char *addr)
 	return verdict(c, &f, addr);
 }
 
-#define RELAYING "550 5.7.1 relaying denied"
+#define RELAYING "550 5.7.1 Relay access denied"
 
 static void
 test_from_for(void)
@@ -172,8 +172,8 @@ test_conditions(void)
 	TEST_STR(verdict(c, &f, "x@sub.one.example"), RELAYING);
 	TEST_STR(verdict(c, &f, "x@sub.Two.example"), "b");
 	TEST_STR(verdict(c, &f, "x@two.example"), RELAYING);
-	TEST_STR(verdict(c, &f, "bob@four.example"), "450 4.7.1 not now, by policy; try again later");
-	TEST_STR(verdict(c, &f, "bob@a.five.example"), "550 5.7.1 refused by policy");
+	TEST_STR(verdict(c, &f, "bob@four.example"), "450 4.7.1 Access denied for now, try again later");
+	TEST_STR(verdict(c, &f, "bob@a.five.example"), "550 5.7.1 Access denied");
 	f.helo = "stranger";
 	TEST_STR(verdict(c, &f, "x@y.example"), "c");
 	f = from("203.0.113.1");
@@ -224,7 +224,7 @@ test_tables(void)
 	TEST_INT(rounds, 1);			/* all questions of all rules at once */
 	TEST_STR(verdict_from(c, NULL, "bob"), "u box");
 	known = notbox;
-	TEST_STR(verdict_from(c, "10.1.1.1", "bob@example.org"), "550 5.1.1 <bob@example.org>: no such user here");
+	TEST_STR(verdict_from(c, "10.1.1.1", "bob@example.org"), "550 5.1.1 User unknown in local recipient table");
 	known = fail;
 	TEST_STR(verdict_from(c, "10.1.1.1", "x@d.example"), "451 4.4.3 look-up failed for now; try again later");
 	known = late;
@@ -246,7 +246,7 @@ test_accounts(void)
 	TEST_STR(verdict_from(c, "10.1.1.1", "Bob+tag@example.org"), "in bob");
 	TEST_STR(verdict_from(c, "10.1.1.1", "\"bob\"@example.org"), "in bob");
 	TEST_STR(verdict_from(c, "10.1.1.1", "ALICE@example.org"), "in Spelled");
-	TEST_STR(verdict_from(c, "10.1.1.1", "dave@example.org"), "550 5.1.1 <dave@example.org>: no such user here");
+	TEST_STR(verdict_from(c, "10.1.1.1", "dave@example.org"), "550 5.1.1 User unknown in local recipient table");
 	TEST_STR(verdict_from(c, "10.1.1.1", "carol@example.org"), "451 4.4.3 look-up failed for now; try again later");
 	TEST_STR(verdict_from(me, "10.1.1.1", "dave@example.org"), "in tester");
 	TEST_INT(asked, 0);
@@ -270,8 +270,8 @@ test_postmaster(void)
 	TEST_STR(verdict_from(c, "203.0.113.1", "Postmaster"), "in root");
 	TEST_STR(verdict_from(c, "203.0.113.1", "POSTmaster@MX.example.org"), "in root");
 	TEST_STR(verdict_from(c, "203.0.113.1", "postmaster+x@[127.0.0.1]"), "in root");
-	TEST_STR(verdict_from(c, "203.0.113.1", "postmaster@example.com"), "550 5.7.1 refused by policy");
-	TEST_STR(verdict_from(c, "203.0.113.1", "root@example.org"), "550 5.7.1 refused by policy");
+	TEST_STR(verdict_from(c, "203.0.113.1", "postmaster@example.com"), "550 5.7.1 Access denied");
+	TEST_STR(verdict_from(c, "203.0.113.1", "root@example.org"), "550 5.7.1 Access denied");
 	known = exists;
 	TEST_STR(verdict_from(c, "203.0.113.1", "postmaster@example.org"), "in postmaster");
 	known = blocked;
