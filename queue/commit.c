@@ -217,7 +217,8 @@ write_group(struct spool *s)
 		if (TAILQ_EMPTY(&s->small))
 			return NULL;
 		if ((g = seg_current(s)) == NULL) {
-			finish_all(s, &s->small, errno);
+			if (errno != EAGAIN)
+				finish_all(s, &s->small, errno);
 			return NULL;
 		}
 		buf_reset(&s->batch, GROUP_BYTES + SHARED_MAX);
@@ -279,6 +280,17 @@ add_files(struct spool *s)
 	}
 }
 
+/* Of the segment that is being made. */
+static void
+add_header(struct spool *s)
+{
+	int fd = make_sync_fd(s);
+
+	s->new_item = fd == -1 ? SIZE_MAX : s->nitems;
+	if (fd != -1)
+		add_item(s, fd, false, NULL);
+}
+
 /* The directory last: names are synced after what they name. */
 static void
 add_dir(struct spool *s, const struct seg *g)
@@ -303,6 +315,7 @@ begin(struct spool *s)
 	add_files(s);
 	while (s->overdue && (d = TAILQ_FIRST(&s->dirty)) != NULL)
 		add_seg(s, d);
+	add_header(s);
 	add_dir(s, g);
 	s->overdue = false;
 	if (s->nitems > 0)
@@ -427,6 +440,16 @@ harvest_files(struct spool *s)
 	}
 }
 
+/* What waited for a segment goes into it, or must not wait any more. */
+static void
+harvest_header(struct spool *s)
+{
+	if (s->new_item == SIZE_MAX)
+		return;
+	if (make_synced(s, s->items[s->new_item].error) == -1 && s->cur == NULL)
+		finish_all(s, &s->small, errno);
+}
+
 static void
 harvest(struct spool *s)
 {
@@ -435,6 +458,7 @@ harvest(struct spool *s)
 	harvest_segs(s);
 	harvest_group(s);
 	harvest_files(s);
+	harvest_header(s);
 	s->nitems = 0;
 	if (!TAILQ_EMPTY(&s->dirty) || s->dir_gen > s->dir_synced)
 		durable_soon(s);

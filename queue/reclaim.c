@@ -82,21 +82,6 @@ spare_drop(struct spool *s)
 	close(sp->fd);
 }
 
-static void
-make_next(struct spool *s)
-{
-	if (s->next != NULL || ev_now_ms() < s->make_after)
-		return;
-	if ((s->next = seg_make(s)) != NULL) {
-		s->make_after = 0;
-		return;
-	}
-	s->space_next = 0;	/* it is low, and known to be so at once */
-	if (s->make_after == 0)
-		log_warn("cannot make the next segment ahead: %m");
-	s->make_after = ev_now_ms() + 1000;
-}
-
 void
 spool_reclaim(struct spool *s)
 {
@@ -121,7 +106,7 @@ spool_reclaim(struct spool *s)
 	}
 	if (s->low && s->nspare > 0)
 		spare_drop(s);
-	make_next(s);
+	make_ahead(s);
 }
 
 void

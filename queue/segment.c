@@ -1,5 +1,5 @@
 /*
- * segment: segment files and the table of them; making, sealing, failing.
+ * segment: segment files and the table of them; sealing, failing.
  *
  * Called by the spool's other files. Owns the descriptors of segments: at most SEG_FDS stay open beside those that the group
  * commit needs. What the disk refuses is -1 or NULL with errno; a segment that failed is never written to by a group again.
@@ -163,84 +163,6 @@ pwrite_all(int fd, const void *p, size_t n, uint64_t off)
 		done += (size_t)k;
 	}
 	return (ssize_t)n;
-}
-
-/* A full-sized file in tmp/, in STATES.md S0 to S2. */
-static int
-new_file(struct spool *s, const char *name)
-{
-	int fd, error;
-
-	if ((fd = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600)) == -1)
-		return -1;
-	if (fallocate(fd, 0, 0, (off_t)s->seg_bytes) == 0)
-		return fd;
-	/* No fallocate on this file system: then a full disk is found out at the commit. */
-	if ((errno == EOPNOTSUPP || errno == ENOSYS) && ftruncate(fd, (off_t)s->seg_bytes) == 0)
-		return fd;
-	error = errno;
-	unlink(name);
-	close(fd);
-	errno = error;
-	return -1;
-}
-
-/* Header and name for a file in tmp/. The file is the segment's from here on, or gone. */
-static struct seg *
-christen(struct spool *s, int fd, const char *tmp)
-{
-	struct seg_head h = { .version = SEG_VERSION, .kind = SEG_SHARED, .made = ev_time_ms() };
-	struct buf b = BUF_INIT;
-	struct seg *g;
-	uint32_t no = seg_number(s);
-	char name[32];
-	int error;
-
-	arc4random_buf(h.rnd, sizeof h.rnd);
-	seg_name(name, no);
-	seg_head_put(&b, &h);
-	if (pwrite_all(fd, buf_data(&b), b.len, 0) == -1 || rename(tmp, name) == -1) {
-		error = errno;
-		unlink(tmp);
-		close(fd);
-		buf_free(&b);
-		errno = error;
-		return NULL;
-	}
-	buf_free(&b);
-	dir_changed(s);
-	g = seg_add(s, no, &h, s->seg_bytes, fd);
-	g->name_gen = s->dir_gen;
-	return g;
-}
-
-struct seg *
-seg_make(struct spool *s)
-{
-	struct spare *sp;
-	char name[32];
-	int fd;
-
-	if (s->nspare > 0) {
-		sp = &s->spare[--s->nspare];
-		return christen(s, sp->fd, sp->name);
-	}
-	snprintf(name, sizeof name, "tmp/s-%llx", (unsigned long long)++s->tmp_no);
-	if ((fd = new_file(s, name)) == -1)
-		return NULL;
-	return christen(s, fd, name);
-}
-
-struct seg *
-seg_current(struct spool *s)
-{
-	if (s->cur != NULL && !s->cur->sealed && !s->cur->failed)
-		return s->cur;
-	s->cur = s->next;
-	s->next = NULL;
-	if (s->cur == NULL)
-		s->cur = seg_make(s);
-	return s->cur;
 }
 
 /* ---- the end of a segment's use ---- */

@@ -102,10 +102,10 @@ spool_open(const struct spool_hooks *hooks)
 	if (fsync(s->dir_fd) == -1)
 		log_error("cannot sync seg/: %m");
 	s->dir_synced = s->dir_gen;
-	if (seg_current(s) == NULL)
-		log_warn("cannot make a segment: %m");
 	compact_open(s);
 	s->sync = sync_open();
+	if (make_now(s) == -1)
+		log_warn("cannot make a segment: %m");
 	ev_fd_init(&s->sync_ev, sync_eventfd(s->sync), sync_ready, s);
 	ev_fd_want(&s->sync_ev, EV_R);
 	return s;
@@ -139,6 +139,7 @@ spool_close(struct spool *s)
 	sync_close(s->sync);
 	while ((g = RB_MIN(segs, &s->segs)) != NULL)
 		seg_free(s, g);
+	make_drop(s);
 	while (s->nspare > 0)
 		spare_drop(s);
 	close(s->dir_fd);

@@ -1,7 +1,7 @@
 /*
  * spool_priv: what the spool's own files share; nobody else includes it.
  *
- * spool.c opens and closes, segment.c has the segments, body.c a message on its way in, commit.c the group commit, mark.c
+ * spool.c opens and closes, segment.c has the segments, seg_make.c makes them, body.c a message on its way in, commit.c the group commit, mark.c
  * marks and reading, scan.c walks a segment's records, recover.c is start-up, reclaim.c, compact.c and space.c give space back and look
  * after it. One spool per process; one thread (sync.c's helper sees nothing but descriptors).
  */
@@ -97,11 +97,19 @@ struct spare {
 	char		 name[32];
 };
 
+/* A segment that is being made (seg_make.c). */
+struct seg_new {
+	enum { NEW_NONE, NEW_WRITTEN, NEW_SYNCING, NEW_SYNCED } step;
+	struct spare	 file;			/* in tmp/ */
+	struct seg_head	 head;
+};
+
 struct spool {
 	struct segs	 segs;
 	struct seg_list	 dirty, cands, lru, told;
 	size_t		 nopen;
 	struct seg	*cur, *next;
+	struct seg_new	 making;
 	uint32_t	 last_no;
 	uint64_t	 tmp_no;
 	uint64_t	 seg_bytes;
@@ -117,7 +125,7 @@ struct spool {
 	struct sync	*sync;
 	struct sync_item *items;
 	struct seg	**item_seg;		/* beside items: NULL for files and the directory */
-	size_t		 nitems, cap_items;
+	size_t		 nitems, cap_items, new_item;	/* new_item: the header of the segment that is being made; SIZE_MAX: not there */
 	struct ev_fd	 sync_ev;
 	struct ev_timer	 durable;		/* marks or unlinks wait for a sync */
 	bool		 overdue;
@@ -146,8 +154,6 @@ void	 seg_trim(struct spool *);			/* closes the one that was not used for longes
 void	 seg_name(char out[32], uint32_t no);
 int	 seg_take_fd(struct spool *, struct seg *);	/* the descriptor is the caller's now */
 uint32_t seg_number(struct spool *);			/* a fresh one */
-struct seg *seg_make(struct spool *);			/* from a spare, or new */
-struct seg *seg_current(struct spool *);		/* the one to append to */
 void	 seg_seal(struct spool *, struct seg *);
 void	 seg_fail(struct spool *, struct seg *, int error, const char *what);
 int	 seg_rescan(struct spool *, struct seg *, bool);	/* writes that byte of its header; durable with the marks */
@@ -159,6 +165,15 @@ void	 seg_dirty(struct spool *, struct seg *);
 void	 seg_candidate(struct spool *, struct seg *);	/* for reclaim, if it is sealed and nothing lives in it */
 void	 dir_changed(struct spool *);
 ssize_t	 pwrite_all(int fd, const void *, size_t, uint64_t off);
+
+/* seg_make.c */
+int	 make_begin(struct spool *);			/* writes the header, to a spare or a new file. -1/errno */
+int	 make_sync_fd(struct spool *);			/* to be synced by the job that begins; -1: none */
+int	 make_synced(struct spool *, int error);	/* was it? Then it gets its name and is the next one. -1/errno: gone */
+int	 make_now(struct spool *);			/* at start: all of that. -1/errno */
+void	 make_ahead(struct spool *);			/* begins the next one, if there is none */
+void	 make_drop(struct spool *);
+struct seg *seg_current(struct spool *);		/* the one to append to; NULL: errno, EAGAIN: it is being made */
 
 /* body.c */
 int	 body_seal(struct body *, const struct p_env *);	/* spilled: writes the headers */
