@@ -128,7 +128,10 @@ enum dest_kind { DEST_EXACT, DEST_SUFFIX, DEST_MX, DEST_MX_GLOB, DEST_ANY };
 #define DEST_HAS_RECIPIENTS	64
 #define DEST_HAS_POOL		128
 #define DEST_HAS_FAMILY		256
-#define DEST_KEYS		9		/* bits in use */
+#define DEST_HAS_8BIT		512
+#define DEST_KEYS		10		/* bits in use */
+/* 8-bit mail to a host that does not offer 8BITMIME; what cannot be converted passes. */
+enum eightbit { EIGHTBIT_CONVERT, EIGHTBIT_PASS, EIGHTBIT_BOUNCE };
 struct conf_dest {
 	enum dest_kind	 kind;
 	char		*text;
@@ -137,6 +140,7 @@ struct conf_dest {
 	uint64_t	 rate;			/* messages an hour */
 	uint64_t	 burst;			/* 0: by the rate */
 	int		 pool, family;
+	enum eightbit	 eightbit;
 	uint64_t	 retry_min, retry_max, lifetime;	/* ms */
 	uint64_t	 delay_notice;		/* ms; 0: never */
 };
@@ -194,6 +198,7 @@ struct dest_policy {
 	uint64_t	 rate, burst;		/* messages an hour; rate 0: any number */
 	int		 pool;			/* index or -1 */
 	int		 family;		/* AF_INET, AF_INET6, AF_UNSPEC: any */
+	enum eightbit	 eightbit;
 	uint64_t	 retry_min, retry_max, lifetime;	/* 5 min, 4 h, 5 d */
 	uint64_t	 delay_notice;		/* 4 h; 0: never */
 	/* The block that a shared bound comes from: all that it fits share it. NULL: each destination has its own. */

@@ -151,6 +151,22 @@ dest_family(struct parse *p, void *obj)
 	return true;
 }
 
+static bool
+dest_8bit(struct parse *p, void *obj)
+{
+	struct conf_dest *d = obj;
+
+	d->has |= DEST_HAS_8BIT;
+	d->eightbit = EIGHTBIT_CONVERT;
+	if (conf_accept(p, "pass"))
+		d->eightbit = EIGHTBIT_PASS;
+	else if (conf_accept(p, "bounce"))
+		d->eightbit = EIGHTBIT_BOUNCE;
+	else if (!conf_accept(p, "convert"))
+		return conf_expected(p, conf_peek(p), "convert, pass or bounce");
+	return true;
+}
+
 /* ---- a block ---- */
 
 struct dest_parse {
@@ -193,6 +209,7 @@ static const struct opt_row dest_rows[] = {
 	{ "recipients-per-message",	dest_recipients,	64 },
 	{ "pool",			dest_pool,		128 },
 	{ "family",			dest_family,		256 },
+	{ "8bit",			dest_8bit,		512 },
 	{ "tls",			NULL,			0 },
 };
 

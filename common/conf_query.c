@@ -103,7 +103,7 @@ conf_policy(const struct conf *c, const struct conf_action *a, const char *domai
 #define BY(key)	(by[__builtin_ctz(key)] != NULL ? by[__builtin_ctz(key)] : &dflt)
 	return (struct dest_policy){ .concurrency = BY(DEST_HAS_CONCURRENCY)->concurrency, .messages = BY(DEST_HAS_MESSAGES)->messages,
 	    .recipients = BY(DEST_HAS_RECIPIENTS)->recipients, .rate = BY(DEST_HAS_RATE)->rate, .burst = BY(DEST_HAS_RATE)->burst,
-	    .pool = BY(DEST_HAS_POOL)->pool, .family = BY(DEST_HAS_FAMILY)->family,
+	    .pool = BY(DEST_HAS_POOL)->pool, .family = BY(DEST_HAS_FAMILY)->family, .eightbit = BY(DEST_HAS_8BIT)->eightbit,
 	    .retry_min = BY(DEST_HAS_RETRY)->retry_min, .retry_max = BY(DEST_HAS_RETRY)->retry_max,
 	    .lifetime = BY(DEST_HAS_LIFETIME)->lifetime, .delay_notice = BY(DEST_HAS_DELAY_NOTICE)->delay_notice,
 	    .rate_by = shared_by(by[__builtin_ctz(DEST_HAS_RATE)]),

@@ -8,6 +8,7 @@
 #include "body.h"
 
 #define CHUNK	64
+#define END_ROOM	8		/* for what put_end writes */
 
 /* p[-1] is there. */
 static unsigned
@@ -76,9 +77,18 @@ body_stuff(struct body_scan s, const uint8_t *p, size_t n, uint8_t *out)
 }
 
 void
-body_open(struct body *b, int fd, uint64_t offset, uint64_t length, bool stuff)
+body_close(struct body *b)
 {
-	*b = (struct body){ fd, offset, length, stuff, { 0, true } };
+	convert_free(b->convert);
+	b->convert = NULL;
+	buf_free(&b->converted);
+}
+
+void
+body_open(struct body *b, int fd, uint64_t offset, uint64_t length, bool stuff, struct convert_plan *plan)
+{
+	*b = (struct body){ .fd = fd, .offset = offset, .left = length, .stuff = stuff, .scan = { 0, true }, .sent = { 0, true },
+	    .convert = plan != NULL ? convert_writer(plan) : NULL };
 }
 
 static ssize_t
@@ -100,20 +110,34 @@ read_block(struct body *b, uint8_t *to)
 static size_t
 put_end(const struct body *b, uint8_t *to)
 {
-	const char *end = b->scan.line_start ? ".\r\n" : "\r\n.\r\n";
+	const char *end = b->sent.line_start ? ".\r\n" : "\r\n.\r\n";
 	size_t n = strlen(end);
 
 	memcpy(to, end, n);
 	return n;
 }
 
+/* What is read becomes what is sent, with room for the end behind it. */
+static uint8_t *
+convert(struct body *b, const uint8_t *p, size_t *n)
+{
+	buf_reset(&b->converted, 4 * BODY_BLOCK);
+	convert_feed(b->convert, p, *n, &b->converted);
+	if (b->left == 0)
+		convert_end(b->convert, &b->converted);
+	*n = b->converted.len;
+	buf_reserve(&b->converted, END_ROOM);
+	return buf_data(&b->converted);
+}
+
 enum body_status
 body_next(struct body *b, const uint8_t **p, size_t *n)
 {
-	static uint8_t raw[BODY_BLOCK + 8], stuffed[2 * BODY_BLOCK + 8];
-	struct body_scan before = b->scan;
+	static uint8_t raw[BODY_BLOCK + END_ROOM];
+	static struct buf stuffed;
+	struct body_scan before = b->sent;
 	ssize_t got = 0;
-	uint8_t *at = raw;
+	uint8_t *at = raw, *to;
 	unsigned found;
 
 	if (b->left > 0 && (got = read_block(b, raw)) == -1)
@@ -122,12 +146,59 @@ body_next(struct body *b, const uint8_t **p, size_t *n)
 	found = body_look(&b->scan, raw, *n);
 	if (found & SCAN_UNFIT || (b->left == 0 && b->scan.last == '\r'))
 		return BODY_UNFIT;
+	b->sent = b->scan;
+	if (b->convert != NULL) {
+		at = convert(b, raw, n);
+		b->sent = before;
+		found = body_look(&b->sent, at, *n);
+	}
 	if (b->stuff && found & SCAN_DOT) {
-		*n = body_stuff(before, raw, *n, stuffed);
-		at = stuffed;
+		buf_reset(&stuffed, 4 * BODY_BLOCK);
+		to = buf_reserve(&stuffed, 2 * *n + END_ROOM);
+		*n = body_stuff(before, at, *n, to);
+		at = to;
 	}
 	if (b->stuff && b->left == 0)
 		*n += put_end(b, at + *n);
 	*p = at;
 	return b->left > 0 ? BODY_MORE : BODY_END;
+}
+
+/* ---- the plan ---- */
+
+/* All of it through c, which is freed. -> bytes that came out; UINT64_MAX: it cannot be read */
+static uint64_t
+run(struct convert *c, int fd, uint64_t offset, uint64_t length)
+{
+	static uint8_t raw[BODY_BLOCK];
+	struct body b = { .fd = fd, .offset = offset, .left = length };
+	struct buf out = BUF_INIT;
+	uint64_t written = 0;
+	ssize_t got = 0;
+
+	while (b.left > 0 && (got = read_block(&b, raw)) != -1) {
+		convert_feed(c, raw, (size_t)got, &out);
+		written += out.len;
+		buf_reset(&out, 4 * BODY_BLOCK);
+	}
+	convert_end(c, &out);
+	written += out.len;
+	buf_free(&out);
+	convert_free(c);
+	return got == -1 ? UINT64_MAX : written;
+}
+
+struct convert_plan *
+body_plan(int fd, uint64_t offset, uint64_t length, bool force)
+{
+	struct convert_plan *plan = convert_plan_new(force);
+	bool readable = run(convert_reader(plan), fd, offset, length) != UINT64_MAX;
+
+	if (readable && plan->possible)
+		plan->length = run(convert_writer(plan), fd, offset, length);
+	if (!readable || plan->length == UINT64_MAX) {
+		convert_plan_free(plan);
+		return NULL;
+	}
+	return plan;
 }

@@ -1,7 +1,8 @@
 /*
- * body: the bytes of a message on their way to a server: read in blocks, checked, dot-stuffed.
+ * body: the bytes of a message on their way to a server: read in blocks, checked, made 7-bit where that is needed, dot-stuffed.
  *
- * Used by relay. The check and the stuffing look at the bytes themselves, so that nothing bare leaves whatever the flags say.
+ * Used by relay; whatever leaves by SMTP comes out of body_next. The check and the stuffing look at the bytes themselves, so that nothing
+ * bare leaves whatever the flags say.
  */
 #ifndef BODY_H
 #define BODY_H
@@ -9,6 +10,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "buf.h"
+#include "convert.h"
 
 #define BODY_BLOCK	(64 * 1024)
 
@@ -22,12 +25,18 @@ struct body {
 	int		 fd;
 	uint64_t	 offset, left;
 	bool		 stuff;		/* DATA: dots are stuffed, and the end is written */
-	struct body_scan scan;
+	struct body_scan scan, sent;	/* of what was read; of what leaves, which differs when it is converted */
+	struct convert	*convert;	/* NULL: it goes as it is */
+	struct buf	 converted;
 };
 
 enum body_status { BODY_MORE, BODY_END, BODY_UNREADABLE /* the file */, BODY_UNFIT /* a bare CR or LF, or a NUL */ };
 
-void	 body_open(struct body *, int fd, uint64_t offset, uint64_t length, bool stuff);
+/* plan: it is converted so, and outlives the body; NULL: not at all. What was open there is closed. */
+void	 body_open(struct body *, int fd, uint64_t offset, uint64_t length, bool stuff, struct convert_plan *plan);
+void	 body_close(struct body *);		/* at any time, also twice */
+/* How that message is made 7-bit, with its length then. NULL: it cannot be read. Freed by the caller. */
+struct convert_plan *body_plan(int fd, uint64_t offset, uint64_t length, bool force);
 /* The next block, in a buffer that is valid until the next call. */
 enum body_status body_next(struct body *, const uint8_t **p, size_t *n);
 

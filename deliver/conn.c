@@ -146,6 +146,7 @@ static void
 hang_up(struct conn *c, bool politely)
 {
 	not_idle(c);
+	body_close(&c->body);
 	if (c->state == CONN_READY) {
 		c->dest->nready--;
 		c->host->ready--;
@@ -275,7 +276,7 @@ open_host(struct conn *c, const struct mx_host *mx, struct host *h)
 	c->state = CONN_CONNECT;
 	c->opened = ev_now_ms();
 	c->messages = 0;
-	c->peer = (struct peer){ .smarthost = c->dest->smarthost, .rcpts = c->dest->recipients };
+	c->peer = (struct peer){ .smarthost = c->dest->smarthost, .rcpts = c->dest->recipients, .eightbit = c->dest->eightbit };
 	c->dirty = c->was_idle = c->past_greeting_line = false;
 	reply_init(&c->reply);
 	c->io = io_connect(fd, sa, mx->salen, &ops, c);

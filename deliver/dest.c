@@ -66,6 +66,7 @@ dest_new(char *key, struct mx_set *set, const struct dest_policy *policy, bool s
 	d->at_rate.dest = d->at_room.dest = d;
 	d->messages = policy->messages;
 	d->recipients = policy->recipients;
+	d->eightbit = policy->eightbit;
 	window_init(&d->window);
 	d->rest_most = policy->retry_min;
 	d->smarthost = smarthost;
@@ -89,8 +90,8 @@ dest_get(struct mx_set *set, const struct dest_policy *policy, bool smarthost, s
 	struct gate *rate = gate_for("rate", policy->rate, policy->burst, 0, policy->rate_by, hosts, source);
 	struct gate *room = gate_for("room", 0, 0, policy->concurrency, policy->concurrency_by, hosts, source);
 
-	key.key = xasprintf("%s %u %u %llu (%s) (%s) %s", smarthost ? "smarthost" : "mx", policy->messages, policy->recipients,
-	    (unsigned long long)policy->retry_min, rate->key, room->key, hosts);
+	key.key = xasprintf("%s %u %u %u %llu (%s) (%s) %s", smarthost ? "smarthost" : "mx", policy->messages, policy->recipients,
+	    policy->eightbit, (unsigned long long)policy->retry_min, rate->key, room->key, hosts);
 	free(hosts);
 	if ((d = RB_FIND(dest_tree, &dests, &key)) == NULL) {
 		d = dest_new(key.key, set, policy, smarthost, source);

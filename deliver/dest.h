@@ -42,6 +42,7 @@ struct dest {
 	struct gate	*rate, *room;		/* bounds, perhaps shared: of messages, of connections */
 	struct gate_place at_rate, at_room;
 	unsigned	 messages, recipients;	/* on a connection (0: any number), in a transaction */
+	enum eightbit	 eightbit;
 	uint64_t	 rest_most;		/* ms that a host rests, by its policy */
 	struct window	 window;		/* connections it proved to take */
 };

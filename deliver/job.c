@@ -6,6 +6,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "convert.h"
 #include "ev.h"
 #include "job.h"
 #include "log.h"
@@ -109,6 +110,7 @@ job_free(struct job *j)
 		free(j->rcpts[i].text);
 	free(j->relay);
 	free(j->mx);
+	convert_plan_free(j->plan);
 	free(j);
 }
 

@@ -16,6 +16,7 @@
 
 #define DRAIN_MS	5000		/* what is handed back at a stop is not to come again before the end */
 
+struct convert_plan;
 struct seg;
 
 struct verdict {
@@ -58,6 +59,7 @@ struct job {
 	uint64_t	 offset, length;
 	char		*relay;			/* "host[address]:port", last one tried; NULL: none */
 	char		*mx;			/* the MX whose policy holds; NULL: none, or not known */
+	struct convert_plan *plan;		/* how it is made 7-bit; NULL: nobody asked yet */
 	uint64_t	 rest_ms;
 	unsigned	 stale;			/* connections that were found dead before they did anything for it */
 	bool		 hurry;			/* the hosts of its destination are to rest no more */

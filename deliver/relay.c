@@ -11,6 +11,9 @@
 #include "conn.h"
 #include "ev.h"
 #include "greylist.h"
+#include "log.h"
+#include "qid.h"
+#include "relay_put.h"
 #include "relay_step.h"
 #include "seg.h"
 
@@ -89,6 +92,18 @@ taken(struct conn *c, struct job *j)
 	j->setup = c->messages == 0 && !c->was_idle ? c->setup : 0;
 }
 
+/* 8-bit mail for a server that takes none is read through once more: SIZE and the header are said before the body. */
+static void
+plan(const struct conn *c, struct job *j)
+{
+	if (j->plan != NULL || !put_converts(j, &c->peer))
+		return;
+	j->plan = body_plan(seg_fd(j->seg), j->offset, j->length, j->sender[0] == '\0');
+	if (j->plan != NULL && !j->plan->possible)
+		log_as("smtp", LOG_LV_INFO, "%s: goes to %s with 8-bit bytes, which it does not offer to take: they are in a signed part, or have no other form",
+		    qid_text(j->id).s, c->relay);
+}
+
 /* False: no job waits. One whose recipients this server cannot serve at all is settled on the way. */
 static bool
 begin(struct conn *c, struct tx *t)
@@ -97,6 +112,7 @@ begin(struct conn *c, struct tx *t)
 
 	while ((j = next_job(c)) != NULL) {
 		taken(c, j);
+		plan(c, j);
 		if (tx_begin(t, &c->peer, j, c->dirty, c->messages > 0 && !c->was_idle)) {
 			job_hold(j);
 			return true;
@@ -185,6 +201,7 @@ stream(struct conn *c)
 		io_write(c->io, p, n);
 		if (status == BODY_END) {
 			c->streaming = false;
+			body_close(&c->body);
 			c->tx[c->head].body_done = true;
 		}
 	}
@@ -202,7 +219,8 @@ send_body(struct conn *c, struct tx *t)
 		t->body_done = true;
 		return true;
 	}
-	body_open(&c->body, seg_fd(j->seg), j->offset, j->length, !t->bdat);
+	body_close(&c->body);
+	body_open(&c->body, seg_fd(j->seg), j->offset, j->length, !t->bdat, t->plan);
 	c->streaming = true;
 	return stream(c);
 }

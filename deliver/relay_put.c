@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "addr.h"
+#include "convert.h"
 #include "relay_put.h"
 
 #define ENVID_MAX	100		/* RFC 3461 4.4 */
@@ -31,16 +32,35 @@ unprintable(const char *s)
 }
 
 bool
-put_needs_utf8(const struct job *j)
+put_utf8(const struct job *j, const struct peer *peer)
 {
-	return put_nonascii(j->sender) || ((j->flags & MAIL_UTF8HDR) && j->smtputf8);
+	return put_nonascii(j->sender) || ((j->flags & MAIL_UTF8HDR) && j->smtputf8 && (peer->ext & EXT_SMTPUTF8));
+}
+
+/* What has no sender has nobody to come back to. */
+bool
+put_converts(const struct job *j, const struct peer *peer)
+{
+	return (j->flags & MAIL_8BIT) && !(peer->ext & EXT_8BITMIME) && (peer->eightbit == EIGHTBIT_CONVERT || j->sender[0] == '\0');
+}
+
+struct convert_plan *
+put_plan(const struct job *j, const struct peer *peer)
+{
+	return put_converts(j, peer) && j->plan != NULL && j->plan->possible ? j->plan : NULL;
+}
+
+static uint64_t
+length(const struct job *j, const struct convert_plan *plan)
+{
+	return plan != NULL ? plan->length : j->length;
 }
 
 static bool
 too_large(const struct job *j, const struct rcpt *r, const struct peer *peer)
 {
 	(void)r;
-	return (peer->ext & EXT_SIZE) && peer->size_max > 0 && j->length > peer->size_max;
+	return (peer->ext & EXT_SIZE) && peer->size_max > 0 && length(j, put_plan(j, peer)) > peer->size_max;
 }
 
 static bool
@@ -54,13 +74,13 @@ static bool
 lacks_8bit(const struct job *j, const struct rcpt *r, const struct peer *peer)
 {
 	(void)r;
-	return (j->flags & MAIL_8BIT) && j->body == BODY_8BITMIME && !(peer->ext & EXT_8BITMIME);
+	return peer->eightbit == EIGHTBIT_BOUNCE && (j->flags & MAIL_8BIT) && !(peer->ext & EXT_8BITMIME) && j->sender[0] != '\0';
 }
 
 static bool
 lacks_utf8(const struct job *j, const struct rcpt *r, const struct peer *peer)
 {
-	return !(peer->ext & EXT_SMTPUTF8) && (put_needs_utf8(j) || put_nonascii(r->addr));
+	return !(peer->ext & EXT_SMTPUTF8) && (put_nonascii(j->sender) || put_nonascii(r->addr));
 }
 
 static const struct {
@@ -69,7 +89,7 @@ static const struct {
 } unfit[] = {
 	{ bad_address,	"5.1.3", "the address cannot be written in an SMTP command" },
 	{ too_large,	"5.3.4", "message size %llu exceeds the limit of %llu of the receiving server" },
-	{ lacks_8bit,	"5.6.3", "the receiving server takes no 8-bit mail (8BITMIME), and this was sent as such" },
+	{ lacks_8bit,	"5.6.3", "the receiving server takes no 8-bit mail (8BITMIME)" },
 	{ lacks_utf8,	"5.6.7", "the receiving server takes no internationalized mail (SMTPUTF8)" },
 };
 
@@ -84,7 +104,7 @@ put_unfit(const struct job *j, const struct rcpt *r, const struct peer *peer, st
 			*v = verdict(OUT_BOUNCE, unfit[i].dsn, unfit[i].text);
 			if (unfit[i].is == too_large) {
 				snprintf(text, sizeof text, "message size %llu exceeds the limit of %llu of the receiving server",
-				    (unsigned long long)j->length, (unsigned long long)peer->size_max);
+				    (unsigned long long)length(j, put_plan(j, peer)), (unsigned long long)peer->size_max);
 				v->text = text;
 			}
 			return true;
@@ -124,7 +144,7 @@ put_mail(const struct tx *t, const struct peer *peer, unsigned i, struct buf *ou
 	(void)i;
 	buf_addf(out, "MAIL FROM:<%s>", j->sender);
 	if (peer->ext & EXT_SIZE)
-		buf_addf(out, " SIZE=%llu", (unsigned long long)j->length);
+		buf_addf(out, " SIZE=%llu", (unsigned long long)length(j, t->plan));
 	if ((j->flags & MAIL_8BIT) && (peer->ext & EXT_8BITMIME))
 		buf_adds(out, " BODY=8BITMIME");
 	if (t->utf8)
@@ -203,7 +223,7 @@ put_bdat(const struct tx *t, const struct peer *peer, unsigned i, struct buf *ou
 {
 	(void)peer;
 	(void)i;
-	buf_addf(out, "BDAT %llu LAST\r\n", (unsigned long long)t->job->length);
+	buf_addf(out, "BDAT %llu LAST\r\n", (unsigned long long)length(t->job, t->plan));
 }
 
 /* ---- what the server offers ---- */

@@ -115,7 +115,8 @@ tx_begin(struct tx *t, const struct peer *peer, struct job *j, bool rset, bool e
 	t->rset = rset;
 	t->bdat = (peer->ext & EXT_CHUNKING) != 0;
 	t->early = eager && j->length <= TX_SMALL;
-	t->utf8 = put_needs_utf8(j);
+	t->utf8 = put_utf8(j, peer);
+	t->plan = put_plan(j, peer);
 	for (i = 0; i < j->nrcpt && t->n < most; i++) {
 		struct rcpt *r = &j->rcpts[i];
 		bool last = j->open == 1;

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "buf.h"
+#include "conf.h"
 #include "job.h"
 #include "reply.h"
 
@@ -26,6 +27,7 @@ struct peer {			/* what the server offers */
 	uint64_t	 size_max;	/* 0: it did not say */
 	unsigned	 rcpts;		/* in one transaction, by our policy; 0: TX_RCPTS */
 	bool		 smarthost;
+	enum eightbit	 eightbit;	/* our policy where it does not offer 8BITMIME */
 };
 /* A line of its EHLO reply (not the first). */
 void	 peer_extension(struct peer *, const char *line);
@@ -46,6 +48,7 @@ struct tx {
 	bool		 rset;			/* begins with RSET */
 	bool		 bdat, early;		/* BDAT instead of DATA; before the recipients' answers */
 	bool		 utf8;
+	struct convert_plan *plan;		/* the message is converted so; NULL: it goes as it is */
 	bool		 mail_failed;
 	bool		 postponed;		/* 452 4.5.3: some go in a transaction of their own */
 	bool		 next_host;		/* some leave */

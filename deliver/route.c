@@ -536,9 +536,9 @@ block(const struct conf *conf, const struct conf_dest *d)
 static void
 policy_text(const struct conf *conf, const struct dest_policy *p, char *out, size_t size)
 {
-	snprintf(out, size, "%llu/%llu by %zu, %u by %zu, %u %u, pool %d, family %d, rest %llu", (unsigned long long)p->rate,
+	snprintf(out, size, "%llu/%llu by %zu, %u by %zu, %u %u, pool %d, family %d, 8bit %u, rest %llu", (unsigned long long)p->rate,
 	    (unsigned long long)p->burst, block(conf, p->rate_by), p->concurrency, block(conf, p->concurrency_by), p->messages, p->recipients,
-	    p->pool, p->family, (unsigned long long)p->retry_min);
+	    p->pool, p->family, p->eightbit, (unsigned long long)p->retry_min);
 }
 
 static struct route *

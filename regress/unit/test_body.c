@@ -1,6 +1,6 @@
 /*
  * What leaves for a server: dots stuffed, the end written, nothing bare, whatever the block edges are.
- * links: deliver/body.c
+ * links: deliver/body.c deliver/convert.c
  */
 #include <sys/mman.h>
 #include <stdlib.h>
@@ -28,7 +28,7 @@ all(const void *in, size_t len, bool stuff, char *out, size_t *n)
 	size_t k;
 	enum body_status s;
 
-	body_open(&b, fd, 0, len, stuff);
+	body_open(&b, fd, 0, len, stuff, NULL);
 	*n = 0;
 	while ((s = body_next(&b, &p, &k)) == BODY_MORE || s == BODY_END) {
 		memcpy(out + *n, p, k);
@@ -92,7 +92,7 @@ test_short_file(void)
 	const uint8_t *p;
 	size_t n;
 
-	body_open(&b, fd, 0, 6, true);
+	body_open(&b, fd, 0, 6, true, NULL);
 	TEST_INT(body_next(&b, &p, &n), BODY_MORE);
 	TEST_INT(body_next(&b, &p, &n), BODY_UNREADABLE);
 	close(fd);

@@ -85,7 +85,7 @@ static bool
 same_dest(const struct conf_dest *a, const struct conf_dest *b)
 {
 	return a->kind == b->kind && same(a->text, b->text) && a->has == b->has && a->concurrency == b->concurrency &&
-	    a->pool == b->pool && a->family == b->family &&
+	    a->pool == b->pool && a->family == b->family && a->eightbit == b->eightbit &&
 	    a->rate == b->rate && a->burst == b->burst && a->messages == b->messages && a->recipients == b->recipients &&
 	    a->retry_min == b->retry_min && a->retry_max == b->retry_max && a->lifetime == b->lifetime &&
 	    a->delay_notice == b->delay_notice;
@@ -197,13 +197,13 @@ static const char everything[] =
     "table empty { }\n"
     "table nets { 192.0.2.0/24, ::1 }\n"
     "destination example.com { retry 1m..30m, lifetime 2d, delay-notice 90m }\n"
-    "destination .example.com { concurrency 5\n retry 2m..1h }\n"
+    "destination .example.com { concurrency 5, 8bit pass\n retry 2m..1h }\n"
     "destination mx mx.example.net { concurrency 3, rate 20/s burst 40, messages-per-connection 7, recipients-per-message 9 }\n"
     "destination mx *.example.net { concurrency 4, lifetime 1d }\n"
     "source one address 127.0.0.2 address ::1 helo one.example.org\n"
     "source two address [::1]\n"
     "pool both { one, two weight 3 }\n"
-    "destination * { family ipv6, pool both, concurrency 6, delay-notice never, rate 5000/h }\n"
+    "destination * { family ipv6, 8bit bounce, pool both, concurrency 6, delay-notice never, rate 5000/h }\n"
     "bounces { lifetime 1d, retry 1m..2h }\n"
     "bulk { lifetime 36h\n delay-notice 1h }\n"
     "archive from <nets> for !.example.org to journal@example.com\n"
@@ -308,7 +308,7 @@ check_policy(const struct conf *c)
 	TEST(conf_policy_by(c, NULL, "other.org", "MX.example.net", DEST_HAS_RATE) == p.rate_by);
 	TEST(conf_policy_by(c, NULL, "other.org", NULL, DEST_HAS_RATE)->kind == DEST_ANY);
 	TEST(conf_policy_by(c, NULL, "other.org", NULL, DEST_HAS_RECIPIENTS) == NULL);
-	TEST(p.pool == 0 && p.family == AF_INET6);
+	TEST(p.pool == 0 && p.family == AF_INET6 && p.eightbit == EIGHTBIT_BOUNCE);
 	TEST_INT(p.retry_max, 4 * 3600 * 1000LL);
 	TEST_INT(conf_policy(c, NULL, "other.org", "a.example.net").concurrency, 4);
 	TEST_INT(conf_policy(c, NULL, "other.org", "example.net").concurrency, 6);
@@ -561,6 +561,7 @@ static const struct bad {
 	{ "bulk { retry 4h..5m }", 1, 14, "must not be longer" },
 	{ "destination a.b { pool x }", 1, 24, "there is no pool \"x\"" },
 	{ "destination a.b { family ipv5 }", 1, 26, "any, ipv4 or ipv6" },
+	{ "destination a.b { 8bit ok }", 1, 24, "convert, pass or bounce" },
 	{ "source a", 1, 9, "expected address" },
 	{ "source a address 1.2.3", 1, 18, "is not an address" },
 	{ "source a address 127.0.0.1 address 127.0.0.2", 1, 36, "a second address of that family" },

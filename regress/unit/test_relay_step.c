@@ -4,6 +4,8 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "convert.h"
+#include "relay_put.h"
 #include "relay_step.h"
 #include "test.h"
 
@@ -95,10 +97,11 @@ answer(struct tx *t, const struct peer *peer, unsigned code, const char *dsn)
 	return tx_reply(t, peer, &r);
 }
 
-static const struct peer plain = { 0, 0, 0, false };
-static const struct peer pipe_ = { EXT_PIPELINING, 0, 0, false };
-static const struct peer full = { EXT_PIPELINING | EXT_8BITMIME | EXT_SIZE | EXT_DSN | EXT_SMTPUTF8, 0, 0, false };
-static const struct peer chunk = { EXT_PIPELINING | EXT_CHUNKING, 0, 0, false };
+static const struct peer plain = { 0 };
+static const struct peer pipe_ = { .ext = EXT_PIPELINING };
+static const struct peer full = { .ext = EXT_PIPELINING | EXT_8BITMIME | EXT_SIZE | EXT_DSN | EXT_SMTPUTF8 };
+static const struct peer strict = { .eightbit = EIGHTBIT_BOUNCE };
+static const struct peer chunk = { .ext = EXT_PIPELINING | EXT_CHUNKING };
 
 /* ---- tests ---- */
 
@@ -457,7 +460,7 @@ static void
 test_unfit(void)
 {
 	static const char *const mixed[] = { "a@dst.test", "\303\274@dst.test", "c\r\nRSET\r\n@dst.test", NULL };
-	static const struct peer small = { EXT_SIZE, 999, 0, false };
+	static const struct peer small = { .ext = EXT_SIZE, .size_max = 999 };
 	struct job *j = job(mixed);
 	struct tx t;
 
@@ -483,18 +486,52 @@ test_unfit(void)
 
 	j = job(one);
 	j->flags = MAIL_8BIT;
-	j->body = BODY_8BITMIME;
-	TEST(!tx_begin(&t, &plain, j, false, true));
+	TEST(!tx_begin(&t, &strict, j, false, true));
 	TEST_STR(j->rcpts[0].verdict.dsn, "5.6.3");
 	free(j);
+}
 
-	j = job(one);
+/* What the next host lacks and the sender could not know of. */
+static void
+test_lacks(void)
+{
+	static const struct peer size = { .ext = EXT_SIZE | EXT_CHUNKING, .size_max = 1500 };
+	static const struct peer passes = { .ext = EXT_SIZE, .eightbit = EIGHTBIT_PASS };
+	struct convert_plan plan = { .possible = true, .length = 1400 };
+	struct job *j = job(one);
+	struct tx t;
+
 	j->flags = MAIL_UTF8HDR | MAIL_8BIT;
-	TEST(tx_begin(&t, &plain, j, false, true));		/* nobody declared anything */
-	tx_undo(&t);
 	j->smtputf8 = 1;
-	TEST(!tx_begin(&t, &plain, j, false, true));
-	TEST_STR(j->rcpts[0].verdict.dsn, "5.6.7");
+	j->body = BODY_8BITMIME;
+	TEST(put_converts(j, &plain) && !put_converts(j, &full) && !put_converts(j, &passes));
+	TEST(tx_begin(&t, &plain, j, false, true));		/* no plan: it goes as it is */
+	TEST_STR(send_all(&t, &plain), "MAIL FROM:<from@src.test>\r\n");
+	tx_undo(&t);
+	j->plan = &plan;
+	TEST(tx_begin(&t, &size, j, false, false));
+	TEST_STR(send_all(&t, &size), "MAIL FROM:<from@src.test> SIZE=1400\r\n");
+	answer(&t, &size, 250, "");
+	send_all(&t, &size);
+	answer(&t, &size, 250, "");
+	TEST_STR(send_all(&t, &size), "BDAT 1400 LAST\r\n<body>");
+	tx_undo(&t);
+	TEST(tx_begin(&t, &passes, j, false, false));
+	TEST_STR(send_all(&t, &passes), "MAIL FROM:<from@src.test> SIZE=1000\r\n");
+	tx_undo(&t);
+	plan.possible = false;
+	TEST(tx_begin(&t, &size, j, false, false));
+	TEST_STR(send_all(&t, &size), "MAIL FROM:<from@src.test> SIZE=1000\r\n");
+	tx_undo(&t);
+	j->sender = "";						/* a notice has nobody to come back to */
+	plan.possible = true;
+	TEST(put_converts(j, &passes) && put_converts(j, &strict));
+	TEST(tx_begin(&t, &strict, j, false, false));
+	TEST(t.plan == &plan);
+	tx_undo(&t);
+	plan.length = 1600;
+	TEST(!tx_begin(&t, &size, j, false, false));
+	TEST_STR(j->rcpts[0].verdict.dsn, "5.3.4");
 	free(j);
 }
 
@@ -526,7 +563,7 @@ test_many_rcpts(void)
 static void
 test_few_rcpts(void)
 {
-	static const struct peer few = { EXT_PIPELINING, 0, 1, false };
+	static const struct peer few = { .ext = EXT_PIPELINING, .rcpts = 1 };
 	struct job *j = job(two);
 	struct tx t, rest;
 
@@ -539,7 +576,7 @@ test_few_rcpts(void)
 static void
 test_smarthost(void)
 {
-	static const struct peer smart = { 0, 0, 0, true };
+	static const struct peer smart = { .smarthost = true };
 	struct job *j = job(one);
 	struct tx t;
 
@@ -568,7 +605,7 @@ test_next_host(void)
 static void
 test_extensions(void)
 {
-	struct peer p = { 0, 0, 0, false };
+	struct peer p = { 0 };
 
 	peer_extension(&p, "PIPELINING");
 	peer_extension(&p, "8bitmime");
@@ -632,6 +669,7 @@ main(void)
 	test_bdat();
 	test_parameters();
 	test_unfit();
+	test_lacks();
 	test_many_rcpts();
 	test_few_rcpts();
 	test_smarthost();
