@@ -105,7 +105,8 @@ const char *prog_name(enum prog);		/* "listener" */
 #define P_agent_ask(F, L)	F(u32, generation) F(u16, action) F(str, account)
 #define P_agent_set(F, L)	F(str, path) F(str, home) F(str, user) F(str, hostname) F(u8, kind)
 #define P_mail_rcpt(F, L)	F(u32, n) F(str, addr)
-#define P_mail(F, L)		F(u64, job) F(u64, id) F(str, sender) F(u64, length) L(mail_rcpt, rcpts)
+/* arrival: wall ms; again: it may have been tried before, by an agent that did not tell. */
+#define P_mail(F, L)		F(u64, job) F(u64, id) F(i64, arrival) F(u8, again) F(str, sender) F(u64, length) L(mail_rcpt, rcpts)
 #define P_mail_result(F, L)	F(u64, job) L(result, results)
 
 #define MSG_PAYLOADS(P) P(none) P(number) P(text) P(conf) P(edge) P(log) P(named) P(limits) P(proc) P(procs) P(died) \

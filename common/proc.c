@@ -28,7 +28,7 @@ static const struct proc_row rows[] = {
 	{ PROG_RESOLVER, "postern-resolver",	"_posternr",	ROOT_NONE,	16384,	0 },
 	{ PROG_QUEUE,	"postern-queue",	"_posternq",	ROOT_SPOOL,	65536,	0 },
 	{ PROG_DELIVER,	"postern-deliver",	"_posternd",	ROOT_EMPTY,	65536,	0 },
-	{ PROG_AGENT,	"postern-agent",	NULL,		ROOT_NONE,	256,	0 },
+	{ PROG_AGENT,	"postern-agent",	NULL,		ROOT_NONE,	1024,	0 },
 };
 
 const struct proc_row *

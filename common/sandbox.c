@@ -60,7 +60,7 @@ static const unsigned may[PROG__MAX] = {
 	[PROG_RESOLVER] = BASE | INET | LOCAL | READS | THREADS,
 	[PROG_QUEUE] = BASE | ACCEPT | READS | WRITES | THREADS,
 	[PROG_DELIVER] = BASE | INET | MEMFD,
-	[PROG_AGENT] = BASE | READS | WRITES,
+	[PROG_AGENT] = BASE | READS | WRITES | THREADS,	/* syncs of one batch are asked for together */
 };
 
 #if defined(__has_feature)

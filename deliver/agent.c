@@ -39,7 +39,9 @@ struct mail_rcpt {
 
 struct mail {
 	TAILQ_ENTRY(mail)	 next;
-	uint64_t		 job;
+	uint64_t		 job, id;
+	int64_t			 arrival;	/* wall ms */
+	bool			 again;
 	char			*sender;
 	struct letter		 letter;
 	int			 err;		/* of letter_open */
@@ -94,6 +96,9 @@ on_MAIL(struct edge *e, uint32_t id, struct p_mail *p, int fd)
 	(void)e;
 	(void)id;
 	m->job = p->job;
+	m->id = p->id;
+	m->arrival = p->arrival;
+	m->again = p->again != 0;
 	m->sender = xstrdup(p->sender);
 	m->nrcpt = p->rcpts_n;
 	m->rcpt = xcalloc(m->nrcpt + 1, sizeof(*m->rcpt));
@@ -173,22 +178,31 @@ prepare(const struct mail *m, struct mail_rcpt *r, struct delivery *d)
 	d->letter = &m->letter;
 	d->sender = m->sender;
 	d->rcpt = r->addr;
+	d->id = m->id;
+	d->number = r->n;
+	d->arrival = m->arrival;
+	d->again = m->again;
 	return true;
 }
 
-/* The next recipients in order, as many as a batch holds. -> how many */
+/* The next recipients in order, as many as a batch holds, in number and in octets. -> how many */
 static size_t
 fill(struct delivery *batch, struct mail_rcpt **whose)
 {
 	struct mail	*m;
 	struct mail_rcpt *r;
+	uint64_t	 bytes = 0;
 	size_t		 n = 0;
 
 	TAILQ_FOREACH(m, &agent.mails, next) {
 		while (m->taken < m->nrcpt && n < MAILDIR_BATCH) {
+			if (n > 0 && bytes + m->letter.length > MAILDIR_BATCH_BYTES)
+				return n;
 			r = &m->rcpt[m->taken++];
-			if (prepare(m, r, &batch[n]))
-				whose[n++] = r;
+			if (!prepare(m, r, &batch[n]))
+				continue;
+			whose[n++] = r;
+			bytes += m->letter.length;
 		}
 	}
 	return n;

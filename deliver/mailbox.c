@@ -4,6 +4,10 @@
  * The parent makes an agent (AGENT_ASK) and hands over the edge to it. Bounded are: agents, messages in one agent's hands, bytes in
  * memory files. An agent that answers nonsense, or nothing for long, loses its edge; what it had in hand is deferred, and
  * since it could not lie about anyone's mail but its own account's, no more harm is done.
+ *
+ * An agent that dies (somebody killed it) says nothing of what it had in hand. Another one gets that again, one message at a time: the name of
+ * the file is made from the message, so what is delivered already is found. Only a message that was alone in hand when an agent
+ * died for the second time is deferred. What waited was not tried, and counts no attempt whatever became of the agent.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -25,9 +29,11 @@ MSG_RECEIVER(AGENT_TO_DELIVER)
 MSG_SENDER(DELIVER_TO_PARENT)
 MSG_SENDER(DELIVER_TO_AGENT)
 
-#define AGENTS_MAX	50
-#define IN_HAND_MAX	8			/* messages of one agent */
-#define BYTES_MAX	(256 * 1024 * 1024)	/* of memory files, unless there is but one */
+#define AGENTS_MAX	100
+#define IN_HAND_MAX	256			/* messages of one agent: the batch that it syncs and the next one */
+#define IN_HAND_BYTES	(32 * 1024 * 1024)	/* the same, unless it is but one */
+#define BYTES_MAX	(256 * 1024 * 1024)	/* of all memory files, unless there is but one */
+#define DEATHS_MAX	3			/* without a result in between */
 #define MAIL_RCPTS	100
 #define IDLE_MS		2000
 #define SILENCE_MS	(5 * 60 * 1000)
@@ -40,6 +46,7 @@ struct mail {
 	TAILQ_ENTRY(mail) entry;
 	uint64_t	 number;
 	struct job	*job;
+	bool		 again;			/* an agent died with it in hand */
 	uint32_t	 n;
 	uint32_t	 rcpt[MAIL_RCPTS];	/* of job->rcpts */
 };
@@ -57,6 +64,9 @@ struct agent {
 	struct edge	*edge;
 	struct mail_list waiting, in_hand;
 	unsigned	 nwaiting, nhand;
+	unsigned	 nagain;		/* of both lists: until they are done, one is in hand at a time */
+	unsigned	 deaths;		/* of agents, since the last result */
+	uint64_t	 bytes;			/* in hand */
 	uint64_t	 last;			/* ev_now_ms() when it last got or answered something */
 };
 
@@ -66,6 +76,8 @@ static struct {
 	uint32_t		 last_id;
 	uint64_t		 last_mail;
 	uint64_t		 bytes;
+	int64_t			 begun;		/* wall ms; mail that came before may have been tried by another deliver */
+	bool			 starved;	/* somebody waits for bytes */
 } agents = { .all = TAILQ_HEAD_INITIALIZER(agents.all) };
 
 static const struct msg_row from_agent[] = { MSG_ROWS(AGENT_TO_DELIVER) };
@@ -111,10 +123,11 @@ agent_ask(struct agent *a)
 }
 
 static void
-mail_end(struct mail *m, const struct verdict *v)
+mail_end(struct agent *a, struct mail *m, const struct verdict *v)
 {
 	uint32_t i;
 
+	a->nagain -= m->again;
 	for (i = 0; i < m->n; i++) {
 		struct rcpt *r = &m->job->rcpts[m->rcpt[i]];
 
@@ -125,32 +138,67 @@ mail_end(struct mail *m, const struct verdict *v)
 }
 
 static void
-end_all(struct agent *a, const struct verdict *v)
+put_in_hand(struct agent *a, struct mail *m)
+{
+	TAILQ_INSERT_TAIL(&a->in_hand, m, entry);
+	a->nhand++;
+	a->bytes += m->job->length;
+	agents.bytes += m->job->length;
+}
+
+static void
+out_of_hand(struct agent *a, struct mail *m)
+{
+	TAILQ_REMOVE(&a->in_hand, m, entry);
+	a->nhand--;
+	a->bytes -= m->job->length;
+	agents.bytes -= m->job->length;
+}
+
+/* What waits for it goes back to the queue, and is no attempt. */
+static void
+hand_back(struct agent *a, uint64_t ms)
+{
+	struct verdict v = verdict(OUT_NOT_BEFORE, "", "");
+	struct mail *m;
+
+	while ((m = TAILQ_FIRST(&a->waiting)) != NULL) {
+		TAILQ_REMOVE(&a->waiting, m, entry);
+		a->nwaiting--;
+		m->job->rest_ms = ms;
+		mail_end(a, m, &v);
+	}
+}
+
+static void
+end_in_hand(struct agent *a, const struct verdict *v)
 {
 	struct mail *m;
 
 	while ((m = TAILQ_FIRST(&a->in_hand)) != NULL) {
-		TAILQ_REMOVE(&a->in_hand, m, entry);
-		agents.bytes -= m->job->length;
-		mail_end(m, v);
+		out_of_hand(a, m);
+		mail_end(a, m, v);
 	}
-	while ((m = TAILQ_FIRST(&a->waiting)) != NULL) {
-		TAILQ_REMOVE(&a->waiting, m, entry);
-		mail_end(m, v);
-	}
-	a->nhand = a->nwaiting = 0;
 }
 
-/* Its edge is closed already, or never was. */
+/* There is none for it, for that reason: it holds for all that waits. */
 static void
-agent_free(struct agent *a, const char *why)
+end_waiting(struct agent *a, const char *why)
 {
 	struct verdict v = verdict(OUT_DEFER, "4.3.0", why);
+	struct mail *m;
 
-	/* A reload came between: nothing was tried. */
-	if (a->state == AGENT_ASKED && a->generation != child_conf()->generation)
-		v = verdict(OUT_NOT_BEFORE, "", "");
-	end_all(a, &v);
+	while ((m = TAILQ_FIRST(&a->waiting)) != NULL) {
+		TAILQ_REMOVE(&a->waiting, m, entry);
+		a->nwaiting--;
+		mail_end(a, m, &v);
+	}
+}
+
+/* Its edge is closed already, or never was; it has no mail. */
+static void
+agent_free(struct agent *a)
+{
 	if (a->state != AGENT_WANTED)
 		agents.n--;
 	TAILQ_REMOVE(&agents.all, a, entry);
@@ -161,16 +209,55 @@ agent_free(struct agent *a, const char *why)
 static void
 agent_end(struct agent *a, const char *why)
 {
+	struct verdict v = verdict(OUT_DEFER, "4.3.0", why);
+
 	if (a->edge != NULL)
 		edge_close(a->edge);
-	agent_free(a, why);
+	end_in_hand(a, &v);
+	hand_back(a, BACK_MS);
+	agent_free(a);
 }
+
+/* What it had in hand waits again, in front. */
+static void
+take_back(struct agent *a)
+{
+	struct mail *m;
+
+	while ((m = TAILQ_LAST(&a->in_hand, mail_list)) != NULL) {
+		out_of_hand(a, m);
+		a->nagain += !m->again;
+		m->again = true;
+		TAILQ_INSERT_HEAD(&a->waiting, m, entry);
+		a->nwaiting++;
+	}
+}
+
+static void ask_wanted(void);
 
 static void
 agent_closed(struct edge *e, void *arg)
 {
+	struct verdict v = verdict(OUT_DEFER, "4.3.0", "the delivery agent ended before it answered");
+	struct agent *a = arg;
+	struct mail *first = TAILQ_FIRST(&a->in_hand);
+
 	(void)e;
-	agent_free(arg, "the delivery agent ended before it answered");
+	a->edge = NULL;
+	a->last = ev_now_ms();
+	a->deaths++;
+	if (a->nhand == 1 && first->again)
+		end_in_hand(a, &v);
+	take_back(a);
+	if (a->deaths >= DEATHS_MAX)
+		hand_back(a, BACK_MS);
+	if (a->nwaiting == 0)
+		agent_free(a);
+	else {
+		agents.n--;
+		a->state = AGENT_WANTED;
+	}
+	ask_wanted();
 }
 
 /* An idle agent gives way to one that is wanted. */
@@ -206,6 +293,15 @@ ask_wanted(void)
 
 /* ---- mail ---- */
 
+/* A queue or a deliver of before may have tried it, or an agent that is gone. */
+static bool
+maybe_tried(const struct mail *m)
+{
+	const struct job *j = m->job;
+
+	return m->again || j->old || j->attempt > 1 || j->arrival < agents.begun;
+}
+
 static void
 send_mail(struct agent *a, struct mail *m, int fd)
 {
@@ -215,8 +311,8 @@ send_mail(struct agent *a, struct mail *m, int fd)
 
 	for (i = 0; i < m->n; i++)
 		rcpts[i] = (struct p_mail_rcpt){ j->rcpts[m->rcpt[i]].n, j->rcpts[m->rcpt[i]].addr };
-	send_MAIL(a->edge, 0, &(struct p_mail){ .job = m->number, .id = j->id, .sender = j->sender, .length = j->length,
-	    .rcpts = rcpts, .rcpts_n = m->n }, fd);
+	send_MAIL(a->edge, 0, &(struct p_mail){ .job = m->number, .id = j->id, .arrival = j->arrival, .again = maybe_tried(m),
+	    .sender = j->sender, .length = j->length, .rcpts = rcpts, .rcpts_n = m->n }, fd);
 }
 
 static void
@@ -230,16 +326,25 @@ hand_over(struct agent *a, struct mail *m)
 	if (fd == -1) {
 		snprintf(text, sizeof text, "no copy of the message can be made: %s", strerror(errno));
 		v = verdict(OUT_DEFER, "4.3.0", text);
-		mail_end(m, &v);
+		mail_end(a, m, &v);
 		return;
 	}
 	if (j->taken == 0)
 		j->taken = ev_time_ms();
 	send_mail(a, m, fd);
-	TAILQ_INSERT_TAIL(&a->in_hand, m, entry);
-	a->nhand++;
+	put_in_hand(a, m);
 	a->last = ev_now_ms();
-	agents.bytes += j->length;
+}
+
+static bool
+has_room(const struct agent *a, const struct mail *m)
+{
+	if (a->nhand >= (a->nagain > 0 ? 1 : IN_HAND_MAX) || (a->nhand > 0 && a->bytes + m->job->length > IN_HAND_BYTES))
+		return false;
+	if (agents.bytes == 0 || agents.bytes + m->job->length <= BYTES_MAX)
+		return true;
+	agents.starved = true;
+	return false;
 }
 
 static void
@@ -247,21 +352,22 @@ agent_pump(struct agent *a)
 {
 	struct mail *m;
 
-	while (a->state == AGENT_READY && a->nhand < IN_HAND_MAX && (m = TAILQ_FIRST(&a->waiting)) != NULL) {
-		if (agents.bytes > 0 && agents.bytes + m->job->length > BYTES_MAX)
-			return;
+	while (a->state == AGENT_READY && (m = TAILQ_FIRST(&a->waiting)) != NULL && has_room(a, m)) {
 		TAILQ_REMOVE(&a->waiting, m, entry);
 		a->nwaiting--;
 		hand_over(a, m);
 	}
 }
 
-/* Memory came free: whoever waited for it. */
+/* Memory may have come free: whoever waited for it. */
 static void
-pump_all(void)
+pump_starved(void)
 {
 	struct agent *a;
 
+	if (!agents.starved)
+		return;
+	agents.starved = false;
 	TAILQ_FOREACH(a, &agents.all, entry)
 		agent_pump(a);
 }
@@ -296,10 +402,16 @@ account_of(const struct conf *conf, const struct job *j, const struct rcpt *r, c
 }
 
 void
+mailbox_init(void)
+{
+	agents.begun = ev_time_ms();
+}
+
+void
 mailbox(const struct conf *conf, struct job *j)
 {
 	char account[ADDR_PATH_MAX + 1];
-	struct agent *a;
+	struct agent *a, *before = NULL;
 	uint32_t i;
 
 	j->local = true;
@@ -308,10 +420,13 @@ mailbox(const struct conf *conf, struct job *j)
 		account_of(conf, j, &j->rcpts[i], account, sizeof account);
 		if ((a = agent_find(j, account)) == NULL)
 			a = agent_new(j, account);
+		if (before != NULL && before != a)
+			agent_pump(before);
+		before = a;
 		enqueue(a, j, i);
 	}
+	agent_pump(before);
 	ask_wanted();
-	pump_all();
 }
 
 /* ---- what the parent and the agents say ---- */
@@ -359,7 +474,11 @@ on_NO_AGENT(struct edge *parent, uint32_t id, struct p_text *p, int fd)
 		agent_ask(a);
 		return;
 	}
-	agent_free(a, p->text[0] != '\0' ? p->text : "no delivery agent could be started");
+	if (a->generation != child_conf()->generation)		/* a reload came between: nothing was tried */
+		hand_back(a, 0);
+	else
+		end_waiting(a, p->text[0] != '\0' ? p->text : "no delivery agent could be started");
+	agent_free(a);
 	ask_wanted();
 }
 
@@ -441,22 +560,19 @@ take_results(struct agent *a, const struct p_mail_result *p)
 {
 	struct verdict v = verdict(OUT_DEFER, "4.3.0", "the delivery agent did not tell what became of it");
 	struct mail *m = mail_by_number(a, p->job);
-	uint64_t length;
 	uint32_t i;
 
 	if (m == NULL)
 		return false;
-	length = m->job->length;
-	TAILQ_REMOVE(&a->in_hand, m, entry);
-	a->nhand--;
-	agents.bytes -= length;
+	out_of_hand(a, m);
+	a->deaths = 0;
 	a->last = ev_now_ms();
 	for (i = 0; i < p->results_n; i++)
 		if (!take_result(m, &p->results[i])) {
-			mail_end(m, &v);
+			mail_end(a, m, &v);
 			return false;
 		}
-	mail_end(m, &v);
+	mail_end(a, m, &v);
 	return true;
 }
 
@@ -470,26 +586,12 @@ on_MAIL_RESULT(struct edge *e, uint32_t id, struct p_mail_result *p, int fd)
 	if (!take_results(a, p)) {
 		log_error("the delivery agent of %s sent a result that cannot be: its connection ends", a->account);
 		agent_end(a, "the delivery agent misbehaved");
-	}
-	pump_all();
+	} else
+		agent_pump(a);
+	pump_starved();
 }
 
 /* ---- time ---- */
-
-/* What waits for it goes back to the queue. */
-static void
-hand_back(struct agent *a, uint64_t ms)
-{
-	struct verdict v = verdict(OUT_NOT_BEFORE, "", "");
-	struct mail *m;
-
-	while ((m = TAILQ_FIRST(&a->waiting)) != NULL) {
-		TAILQ_REMOVE(&a->waiting, m, entry);
-		a->nwaiting--;
-		m->job->rest_ms = ms;
-		mail_end(m, &v);
-	}
-}
 
 void
 mailbox_sweep(void)
@@ -499,7 +601,7 @@ mailbox_sweep(void)
 
 	for (a = TAILQ_FIRST(&agents.all); a != NULL; a = next) {
 		bool idle = a->state == AGENT_READY && a->nhand == 0 && a->nwaiting == 0;
-		bool busy = a->state == AGENT_ASKED || a->nhand > 0;
+		bool busy = a->state != AGENT_READY || a->nhand > 0;
 
 		next = TAILQ_NEXT(a, entry);
 		if (idle && now - a->last >= IDLE_MS)
@@ -510,7 +612,7 @@ mailbox_sweep(void)
 			hand_back(a, BACK_MS);
 	}
 	ask_wanted();
-	pump_all();
+	pump_starved();
 }
 
 void

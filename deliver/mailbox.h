@@ -10,6 +10,8 @@
 #include "conf.h"
 #include "job.h"
 
+/* At deliver's start. */
+void	 mailbox_init(void);
 /* Takes over a job: each recipient goes to the agent of its account. */
 void	 mailbox(const struct conf *, struct job *);
 /* Now and then: agents that are idle, or silent for too long. */

@@ -3,10 +3,11 @@
  * until they are moved and removes them when anything fails. What goes wrong is local trouble: it becomes a temporary
  * failure that names the path, never a bounce.
  *
- * A file is written in tmp/, synced, moved to new/ without replacing anything, and new/ is synced. Only then is it delivered.
+ * A file is written in tmp/, synced, moved to new/ without replacing anything, and new/ is synced. Only then is it delivered. Its name is
+ * made from the delivery, so what an earlier try left is found again: an unfinished one in tmp/ is replaced, one in new/ or cur/ with the
+ * same content is the delivery.
  */
 #include <sys/stat.h>
-#include <sys/time.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -14,6 +15,11 @@
 #include <string.h>
 #include <unistd.h>
 #include "maildir.h"
+#include "maildir_earlier.h"
+#include "maildir_flush.h"
+#include "qid.h"
+
+#define OTHERS_MAX	10	/* names that are tried */
 
 static const struct {
 	int		 err;
@@ -68,28 +74,31 @@ host_part(const char *host, char *out, size_t size)
 	out[n] = '\0';
 }
 
-/* time.MusecPpid_seq.host: no other delivery on this host ever has the same. */
+/*
+ * seconds.QidRrecipient.host: no other delivery on this host ever has the same, and the same delivery never another. other: not 0 if that
+ * name is taken by something else, which takes a queue that lost its memory and a clock that went back.
+ */
 static void
-make_name(char *out, size_t size, const char *hostname)
+make_name(char *out, const struct delivery *d, const char *hostname, unsigned other)
 {
-	static unsigned long	 seq;
-	struct timeval		 tv;
-	char			 host[128];
+	char	 host[128], more[16] = "";
 
 	host_part(hostname, host, sizeof(host));
-	gettimeofday(&tv, NULL);
-	snprintf(out, size, "%lld.M%06ldP%ld_%lu.%s", (long long)tv.tv_sec, (long)tv.tv_usec, (long)getpid(), ++seq, host);
+	if (other > 0)
+		snprintf(more, sizeof(more), "_%u", other);
+	snprintf(out, NAME_MAX + 1, "%lld.Q%sR%u%s.%s", (long long)(d->arrival / 1000), qid_text(d->id).s, d->number, more, host);
 }
 
+/* What lies there is of an earlier try that ended before it was done. */
 static int
 create(struct delivery *d, const char *hostname)
 {
 	int	 tries, fd = -1;
 
-	for (tries = 0; tries < 10; tries++) {
-		make_name(d->name, sizeof(d->name), hostname);
+	make_name(d->name, d, hostname, 0);
+	for (tries = 0; tries < 2; tries++) {
 		fd = openat(d->dir->tmp, d->name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-		if (fd != -1 || errno != EEXIST)
+		if (fd != -1 || errno != EEXIST || unlinkat(d->dir->tmp, d->name, 0) == -1)
 			break;
 	}
 	if (fd == -1)
@@ -105,7 +114,7 @@ find_dir(struct delivery *batch, size_t at, struct maildir *dirs)
 	const char	*deed, *part;
 	size_t		 i;
 
-	for (i = 0; i < at; i++) {
+	for (i = at; i-- > 0;) {		/* most often the one before */
 		if (batch[i].dir != NULL && batch[i].dir->new != -1 && strcmp(batch[i].box.text, d->box.text) == 0) {
 			d->dir = batch[i].dir;
 			return true;
@@ -135,11 +144,11 @@ write_one(struct delivery *d, const char *hostname)
 }
 
 static void
-sync_one(struct delivery *d)
+synced(struct delivery *d, int error)
 {
 	int	 fd = d->fd;
 
-	if (fsync(fd) == -1) {
+	if ((errno = error) != 0) {
 		fail(d, "sync a file in", "/tmp");
 		return;
 	}
@@ -148,6 +157,23 @@ sync_one(struct delivery *d)
 		fail(d, "write to", "/tmp");
 	else
 		d->state = DV_SYNCED;
+}
+
+static void
+sync_all(struct delivery *batch, size_t n)
+{
+	struct flush	 files[MAILDIR_BATCH];
+	struct delivery	*whose[MAILDIR_BATCH];
+	size_t		 i, m = 0;
+
+	for (i = 0; i < n; i++)
+		if (batch[i].state == DV_WRITTEN) {
+			files[m].fd = batch[i].fd;
+			whose[m++] = &batch[i];
+		}
+	maildir_flush(files, m);
+	for (i = 0; i < m; i++)
+		synced(whose[i], files[i].error);
 }
 
 /* Nothing that is there is ever replaced, on file systems without RENAME_NOREPLACE by link and unlink. */
@@ -164,22 +190,50 @@ move(int from, const char *old, int to, const char *new)
 	return 0;
 }
 
+/* It is there already: the one in tmp is one too many. */
 static void
-move_one(struct delivery *d)
+found(struct delivery *d)
 {
-	char	 final[sizeof(d->name)];
+	unlinkat(d->dir->tmp, d->name, 0);
+	d->state = DV_FOUND;
+}
 
-	if ((size_t)snprintf(final, sizeof(final), "%s,S=%lld", d->name, (long long)d->size) >= sizeof(final)) {
-		errno = ENAMETOOLONG;
-		fail(d, "move a file into", "/new");
-		return;
+/* The name it has with its size, or another one where that is taken. -> -1 with errno */
+static int
+move_new(struct delivery *d, const char *hostname)
+{
+	char		 name[sizeof(d->name)], final[sizeof(d->name)];
+	unsigned	 other;
+
+	for (other = 0; other < OTHERS_MAX; other++) {
+		make_name(name, d, hostname, other);
+		if ((size_t)snprintf(final, sizeof(final), "%s,S=%lld", name, (long long)d->size) >= sizeof(final)) {
+			errno = ENAMETOOLONG;
+			return -1;
+		}
+		if (move(d->dir->tmp, d->name, d->dir->new, final) == 0) {
+			strlcpy(d->name, final, sizeof(d->name));
+			d->state = DV_MOVED;
+			return 0;
+		}
+		if (errno != EEXIST)
+			return -1;
+		if (earlier_in_new(d, final)) {
+			found(d);
+			return 0;
+		}
 	}
-	if (move(d->dir->tmp, d->name, d->dir->new, final) == -1) {
+	errno = EEXIST;
+	return -1;
+}
+
+static void
+move_one(struct delivery *d, const char *hostname)
+{
+	if (d->earlier[0] != '\0' && earlier_in_cur(d))
+		found(d);
+	else if (move_new(d, hostname) == -1)
 		fail(d, "move a file into", "/new");
-		return;
-	}
-	strlcpy(d->name, final, sizeof(d->name));
-	d->state = DV_MOVED;
 }
 
 static void
@@ -191,7 +245,7 @@ sync_dir(struct delivery *batch, size_t n, struct maildir *dir)
 	if (maildir_sync(dir->new) == -1)
 		err = errno;
 	for (i = 0; i < n; i++) {
-		if (batch[i].dir != dir || batch[i].state != DV_MOVED)
+		if (batch[i].dir != dir || (batch[i].state != DV_MOVED && batch[i].state != DV_FOUND))
 			continue;
 		if ((errno = err) != 0) {
 			fail(&batch[i], "sync", "/new");
@@ -200,7 +254,8 @@ sync_dir(struct delivery *batch, size_t n, struct maildir *dir)
 		batch[i].outcome = OUT_SENT;
 		batch[i].code = 250;
 		batch[i].dsn = "2.0.0";
-		strlcpy(batch[i].text, "delivered to maildir", sizeof(batch[i].text));
+		strlcpy(batch[i].text, batch[i].state == DV_MOVED ? "delivered to maildir" :
+		    "delivered to maildir by an earlier try", sizeof(batch[i].text));
 	}
 }
 
@@ -210,7 +265,19 @@ begin(struct delivery *d)
 	d->state = DV_NEW;
 	d->dir = NULL;
 	d->fd = -1;
-	d->name[0] = '\0';
+	d->name[0] = d->earlier[0] = '\0';
+}
+
+/* Is there anything of that mailbox that an earlier try may have brought to its end? */
+static bool
+any_again(const struct delivery *batch, size_t n, const struct maildir *dir)
+{
+	size_t	 i;
+
+	for (i = 0; i < n; i++)
+		if (batch[i].dir == dir && batch[i].again && batch[i].state == DV_SYNCED)
+			return true;
+	return false;
 }
 
 void
@@ -225,12 +292,13 @@ maildir_deliver(struct delivery *batch, size_t n, const char *hostname)
 		if (find_dir(batch, i, dirs))
 			write_one(&batch[i], hostname);
 	}
+	sync_all(batch, n);
 	for (i = 0; i < n; i++)
-		if (batch[i].state == DV_WRITTEN)
-			sync_one(&batch[i]);
+		if (dirs[i].new != -1 && any_again(batch, n, &dirs[i]))
+			earlier_look(batch, n, &dirs[i]);
 	for (i = 0; i < n; i++)
 		if (batch[i].state == DV_SYNCED)
-			move_one(&batch[i]);
+			move_one(&batch[i], hostname);
 	for (i = 0; i < n; i++) {
 		if (dirs[i].new != -1)
 			sync_dir(batch, n, &dirs[i]);

@@ -83,6 +83,7 @@ tick(void *arg)
 static void
 start(void)
 {
+	mailbox_init();
 	ev_timer_init(&deliver.tick, tick, NULL);
 	ev_timer_set(&deliver.tick, TICK_MS);
 }

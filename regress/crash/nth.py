@@ -5,7 +5,7 @@
 
 The programs run from a folder of their own in which the one concerned is a script that starts it once under `strace -e inject=`. The spool
 goes from run to run. In the end every message that got a 250 is there, with its queue id and its bytes (SHA-256); a second copy is
-allowed only for what was not yet done when a run with a fault began.
+allowed only of what was relayed and not yet done when a run with a fault began: in a Maildir a second try finds the file of the first.
 """
 import collections
 import email
@@ -38,15 +38,17 @@ QUEUE = [("pwrite64", KILL), ("fdatasync", KILL), ("sendmsg", KILL), ("recvmsg",
          ("fallocate", KILL), ("fsync", KILL), ("close", KILL), ("epoll_wait", KILL), ("pread64", KILL), ("write", KILL),
          ("pwrite64", EIO), ("pwrite64", NOSPC), ("fdatasync", EIO), ("fsync", EIO), ("openat", MFILE), ("openat", NOSPC),
          ("fallocate", NOSPC), ("rename", EIO), ("unlink", EIO), ("pread64", EIO), ("recvmsg", MFILE), ("write", NOSPC)]
-AGENT = [("openat", KILL), ("write", KILL), ("fsync", KILL), ("renameat", KILL), ("linkat", KILL), ("rename", KILL), ("link", KILL), ("unlinkat", KILL),
-         ("unlink", KILL), ("sendmsg", KILL), ("recvmsg", KILL), ("close", KILL), ("mkdirat", KILL), ("mkdir", KILL),
-         ("openat", MFILE), ("openat", NOSPC), ("write", EIO), ("write", NOSPC), ("fsync", EIO), ("renameat", EIO), ("linkat", NOSPC),
+AGENT = [("openat", KILL), ("write", KILL), ("fdatasync", KILL), ("sync_file_range", KILL), ("fsync", KILL), ("renameat2", KILL), ("renameat", KILL),
+         ("linkat", KILL), ("rename", KILL), ("link", KILL), ("unlinkat", KILL), ("unlink", KILL), ("sendmsg", KILL), ("recvmsg", KILL), ("close", KILL), ("mkdirat", KILL), ("mkdir", KILL),
+         ("openat", MFILE), ("openat", NOSPC), ("write", EIO), ("write", NOSPC), ("fdatasync", EIO),
+         ("sync_file_range", EIO), ("fsync", EIO), ("renameat2", EIO), ("renameat", EIO), ("linkat", NOSPC),
          ("rename", NOSPC), ("link", NOSPC), ("recvmsg", MFILE), ("mkdirat", NOSPC), ("mkdir", NOSPC)]
 MOST = 600               # no call comes so often in a run
 PATIENCE = 4             # seconds for a run to deliver what it has; the rest stays for the next
 
 promised = {}            # serial -> queue id
 open_, again = set(), set()  # not yet seen to have arrived; may have arrived twice
+local = set()            # serials of messages to a Maildir
 serials = iter(range(1, 10 ** 9))
 
 
@@ -106,6 +108,8 @@ def send(p):
     for i in range(6):
         serial = next(serials)
         open_.add(serial)
+        if i % 2 == 0:
+            local.add(serial)
         try:
             with lib.Smtp(p.port, timeout=10) as s:
                 s.cmd("EHLO sender.test")
@@ -201,6 +205,7 @@ def account():
     print("%d got a 250, %d arrived, %d twice" % (len(promised), len(found), len(twice)))
     assert not lost, "lost: %s" % [(s, promised[s]) for s in lost[:20]]
     assert not wrong, "under another id: %s" % [(s, promised[s], found[s]) for s in wrong[:20]]
+    assert not set(twice) & local, "twice in a Maildir: %s" % sorted(set(twice) & local)[:20]
     assert set(twice) <= again | surface, "twice without a reason: %s" % [s for s in twice if s not in again | surface][:20]
     assert max(map(len, found.values())) <= 3, "again and again: %s" % max(map(len, found.values()))
 

@@ -31,8 +31,8 @@ class Agent(Program):
         self.deliver, fd = self.pair()
         self.parent.send("AGENT_SET", {"path": path, "home": self.home, "user": "nobody", "hostname": "mx.test", "kind": 0}, fd=fd)
 
-    def mail(self, job, *rcpts, text=TEXT, length=None, sender="s@a.test"):
-        self.deliver.send("MAIL", {"job": job, "id": job, "sender": sender, "length": len(text) if length is None else length,
+    def mail(self, job, *rcpts, text=TEXT, length=None, sender="s@a.test", again=False):
+        self.deliver.send("MAIL", {"job": job, "id": job, "arrival": 1700000000000, "again": int(again), "sender": sender, "length": len(text) if length is None else length,
                                    "rcpts": [{"n": 10 + n, "addr": r} for n, r in enumerate(rcpts)]}, fd=memfd(text))
 
     def result(self):
@@ -65,6 +65,28 @@ def test_one():
         assert os.listdir(os.path.join(a.home, "Maildir/tmp")) == []
         assert os.stat(os.path.join(a.home, "Maildir")).st_mode & 0o7777 == 0o700
         assert os.stat(os.path.join(a.home, "Maildir/new", name)).st_mode & 0o7777 == 0o600
+
+
+def test_second_try():
+    """What an earlier try brought to its end is found wherever the reader has put it; an unfinished one is replaced."""
+    with Agent() as a:
+        a.mail(1, "u@example.test", "v@example.test")
+        assert len(a.result()[1]) == 2
+        before = sorted(a.files("Maildir/new"))
+        assert len(before) == 2 and before[0].startswith("1700000000.Q") and "R10.mx.test,S=" in before[0], before
+        box = os.path.join(a.home, "Maildir")
+        os.rename(os.path.join(box, "new", before[1]), os.path.join(box, "cur", before[1] + ":2,RS"))
+        tmp = os.path.join(box, "tmp", before[0].partition(",")[0])
+        with open(tmp, "wb") as f:
+            f.write(b"half a messa")
+        os.chmod(tmp, 0o400)
+        a.mail(1, "u@example.test", "v@example.test", again=True)
+        assert [r[1] for r in a.result()[1]] == [SENT, SENT]
+        assert sorted(a.files("Maildir/new")) == before[:1]
+        assert sorted(a.files("Maildir/cur")) == [before[1] + ":2,RS"] and a.files("Maildir/tmp") == {}
+        a.mail(1, "u@example.test", text=TEXT.replace(b"body", b"BODY"), again=True)          # not the same message
+        assert a.result()[1][0][1] == SENT
+        assert len(a.files("Maildir/new")) == 2
 
 
 def test_many():

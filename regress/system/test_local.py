@@ -72,6 +72,22 @@ def test_owner_and_modes():
         assert p.mail("one")[0].startswith(b"Return-Path: <>\n")
 
 
+def test_agent_killed():
+    """What it had in hand is given to another one, what waited was not tried: all is there soon, once, and nothing was deferred."""
+    with Postern(LOCAL, expect_trouble=True) as p, p.smtp() as s:
+        assert s.mail("a@b.test", "one@example.test", b"x: y\r\n\r\nfirst\r\n").startswith("250")
+        p.wait_mail("one")
+        pid = p.children("agent")[0][0]
+        os.kill(pid, signal.SIGSTOP)
+        for n in range(300):
+            assert s.mail("a@b.test", "one@example.test", b"x: y\r\n\r\n%d\r\n" % n).startswith("250")
+        os.kill(pid, signal.SIGKILL)
+        p.wait_empty(20)
+        got = sorted(body_of(m) for m in p.mail("one"))
+        assert got == sorted([b"x: y\n\nfirst\n"] + [b"x: y\n\n%d\n" % n for n in range(300)]), len(got)
+        assert "deferred" not in p.log()
+
+
 def test_sendmail():
     with Postern(LOCAL) as p:
         text = b"To: one@example.test,\n two@example.test (comment)\nBcc: three@example.test\nSubject: hi\n\n.\n..dots\nend"

@@ -1,5 +1,5 @@
 /*
- * links: deliver/maildir.c deliver/maildir_open.c deliver/agent_letter.c
+ * links: deliver/maildir.c deliver/maildir_open.c deliver/maildir_earlier.c deliver/maildir_flush.c deliver/agent_letter.c
  * Maildir delivery into a directory of its own: what arrives, what is made, what happens to directories that are traps.
  */
 #include <sys/mman.h>
@@ -15,6 +15,8 @@
 
 static char		 home[] = "/tmp/test_maildir.XXXXXX";
 static struct delivery	 batch[MAILDIR_BATCH];
+
+static uint64_t		 last_id;
 
 static struct letter
 letter(const char *text, size_t len)
@@ -33,6 +35,10 @@ setup(struct delivery *d, const struct letter *l, const char *dir, const char *r
 	d->letter = l;
 	d->sender = "from@example.net";
 	d->rcpt = rcpt;
+	d->id = ++last_id;
+	d->number = 3;
+	d->arrival = 1700000000999;
+	d->again = false;
 	snprintf(d->box.text, sizeof(d->box.text), "%s/%s", home, dir);
 	d->box.home = strlen(home);
 }
@@ -170,6 +176,50 @@ many_at_once(void)
 }
 
 static void
+twice(const char *between, enum outcome want, const char *text, int in_new, int in_cur)
+{
+	struct letter	 l = letter("a: b\r\n\r\nc\r\n", 11);
+	char		 cmd[500];
+
+	snprintf(cmd, sizeof(cmd), "rm -rf %s/twice", home);
+	TEST_INT(system(cmd), 0);
+	setup(&batch[0], &l, "twice", "u@d");
+	maildir_deliver(batch, 1, "h");
+	TEST_INT(batch[0].outcome, OUT_SENT);
+	TEST_INT(files("twice/new", NULL), 1);
+	snprintf(cmd, sizeof(cmd), "cd %s/twice && f=$(ls new) && t=${f%%,*} && %s", home, between);
+	TEST_INT(system(cmd), 0);
+	batch[0].again = true;
+	maildir_deliver(batch, 1, "h");
+	TEST_INT(batch[0].outcome, want);
+	TEST_STR(batch[0].text, text);
+	TEST_INT(files("twice/new", NULL), in_new);
+	TEST_INT(files("twice/cur", NULL), in_cur);
+	TEST_INT(files("twice/tmp", NULL), 0);
+	letter_close(&l);
+}
+
+/* The same delivery once more, after what may have happened in between: the reader's doings, a try that did not end, traps. */
+static void
+second_tries(void)
+{
+	static const char	 once[] = "delivered to maildir", before[] = "delivered to maildir by an earlier try";
+
+	twice(":", OUT_SENT, before, 1, 0);
+	twice("mv new/$f cur/$f:2,FS", OUT_SENT, before, 0, 1);
+	twice("mv new/$f cur/$f,W=9:2,", OUT_SENT, before, 0, 1);
+	twice("mv new/$f tmp/$t", OUT_SENT, once, 1, 0);
+	twice("head -c 9 new/$f >tmp/$t && rm new/$f", OUT_SENT, once, 1, 0);
+	twice("ln -s ../../canary tmp/$t", OUT_SENT, before, 1, 0);
+	twice("rm new/$f", OUT_SENT, once, 1, 0);
+	twice("tr a-z A-Z <new/$f >x && mv x new/$f", OUT_SENT, once, 2, 0);
+	twice("rm new/$f && mkfifo new/$f", OUT_SENT, once, 2, 0);
+	twice("mv new/$f cur/$f:2, && echo >>cur/$f:2,", OUT_SENT, once, 1, 1);
+	twice("mv new/$f cur/x$f:2,", OUT_SENT, once, 1, 1);
+	twice("rm new/$f && ln -s /dev/zero cur/$f:2,", OUT_SENT, once, 1, 1);
+}
+
+static void
 shell(const char *format)
 {
 	char	 cmd[500];
@@ -284,6 +334,7 @@ main(void)
 	long_ones();
 	empty_one();
 	many_at_once();
+	second_tries();
 	traps();
 	links();
 	full();
