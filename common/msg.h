@@ -82,11 +82,12 @@ const char *prog_name(enum prog);		/* "listener" */
 #define P_held_rcpt(F, L)	F(u32, n)
 #define P_job_held(F, L)	F(u64, job) F(u64, id) L(held_rcpt, rcpts)
 /*
- * outcome is enum outcome; remote_dsn: the host that took it tells the sender itself (DSN); relay is "host[address]:port" or the mailbox;
- * mx is the best MX of the domain, whose policy holds, or ""; rest_ms goes with OUT_NOT_BEFORE.
+ * outcome is enum outcome; remote_dsn: the host that took it tells the sender itself (DSN); relay is the host that this recipient's result is
+ * of, "host[address]:port", or the mailbox, "": none (an agent names none); mx is the best MX of the domain, whose policy holds, or "";
+ * rest_ms goes with OUT_NOT_BEFORE.
  */
-#define P_result(F, L)		F(u32, n) F(u8, outcome) F(u16, code) F(str, dsn) F(str, text) F(u8, remote_dsn)
-#define P_job_result(F, L)	F(u64, job) F(u64, id) F(str, relay) F(str, mx) F(u64, rest_ms) L(result, results)
+#define P_result(F, L)		F(u32, n) F(u8, outcome) F(u16, code) F(str, dsn) F(str, text) F(u8, remote_dsn) F(str, relay)
+#define P_job_result(F, L)	F(u64, job) F(u64, id) F(str, mx) F(u64, rest_ms) L(result, results)
 
 #define P_source(F, L)		F(str, name)
 #define P_sources(F, L)		L(source, sources)

@@ -200,6 +200,7 @@ conn_quit(struct conn *c)
 static void
 note_failure(struct conn *c, const struct verdict *v)
 {
+	const char *relay = v->relay != NULL ? v->relay : c->relay;
 	char *text;
 
 	c->unasked = c->unasked || (c->state != CONN_READY && v->outcome == OUT_DEFER);
@@ -210,15 +211,19 @@ note_failure(struct conn *c, const struct verdict *v)
 	free(c->failure_relay);
 	c->failure = *v;
 	c->failure.text = c->failure_text = text;
-	c->failure_relay = c->relay[0] != '\0' ? xstrdup(c->relay) : NULL;
+	c->failure.relay = c->failure_relay = *relay != '\0' ? xstrdup(relay) : NULL;
 }
 
 /* A host that rests is passed over; why it rests is a reason as good as any, until there is a fresh one. */
 static void
-note_rest(struct conn *c, const struct host *h)
+note_rest(struct conn *c, uint16_t host)
 {
+	const struct host *h = c->dest->host[host];
 	struct verdict v = verdict(OUT_DEFER, "4.4.1", h->why != NULL ? h->why : "host is at rest");
+	char relay[sizeof c->relay];
 
+	mx_relay(&c->dest->set.v[host], relay, sizeof relay);
+	v.relay = relay;
 	c->unasked = true;
 	if (c->failure_text == NULL || c->failure.outcome != OUT_DEFER)
 		note_failure(c, &v);
@@ -299,7 +304,7 @@ next_host(struct conn *c)
 	while (conn_has_next(c)) {
 		i = c->order[c->at++];
 		if (host_rest(d->host[i]) > 0) {
-			note_rest(c, d->host[i]);
+			note_rest(c, i);
 			continue;
 		}
 		c->tries++;
@@ -322,8 +327,6 @@ give_up_job(struct conn *c, struct job *j)
 {
 	uint32_t i, n = j->nrcpt;
 
-	if (c->failure_relay != NULL && j->relay == NULL)
-		job_relay(j, c->failure_relay);
 	for (i = 0; i < n; i++)
 		if (!j->rcpts[i].done && (j->rcpts[i].noted || !c->worked))
 			rcpt_settle(j, &j->rcpts[i], conn_last_word(c, &j->rcpts[i]));
@@ -343,7 +346,7 @@ give_up(struct conn *c)
 	if (j != NULL)
 		give_up_job(c, j);
 	if (!c->worked)
-		dest_failed(c->dest, c->begun, &c->failure, c->failure_relay);
+		dest_failed(c->dest, c->begun, &c->failure);
 	conn_free(c);
 }
 

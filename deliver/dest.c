@@ -266,7 +266,7 @@ eldest(const struct dest *d)
 }
 
 void
-dest_failed(struct dest *d, uint64_t since, const struct verdict *v, const char *relay)
+dest_failed(struct dest *d, uint64_t since, const struct verdict *v)
 {
 	struct job *j;
 
@@ -274,8 +274,6 @@ dest_failed(struct dest *d, uint64_t since, const struct verdict *v, const char 
 		if (d->nopen > 0 && ev_now_ms() - j->since < PATIENCE_MS)
 			return;
 		leaves(d, j);
-		if (relay != NULL)
-			job_relay(j, relay);
 		job_settle(j, v);
 	}
 }

@@ -60,7 +60,7 @@ bool	 dest_open(const struct dest *);		/* would it pass? */
 void	 dest_due(struct dest *);			/* look at it in this turn */
 void	 dest_look(struct dest *);			/* now */
 /* No connection can be made: settles the jobs that waited since then or longer, unless another connection serves or may soon serve them. */
-void	 dest_failed(struct dest *, uint64_t since, const struct verdict *, const char *relay);
+void	 dest_failed(struct dest *, uint64_t since, const struct verdict *);
 /* What a host of it did: took a message; asked us to slow down, or broke off; refused one connection more than it has; let no one in. */
 void	 dest_good(struct dest *);
 void	 dest_bad(struct dest *);

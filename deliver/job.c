@@ -104,11 +104,15 @@ job_new(const struct p_job *p)
 static void
 job_free(struct job *j)
 {
+	struct job_relay *r;
 	uint32_t i;
 
 	for (i = 0; i < j->nrcpt; i++)
 		free(j->rcpts[i].text);
-	free(j->relay);
+	while ((r = j->relay) != NULL) {
+		j->relay = r->next;
+		free(r);
+	}
 	free(j->mx);
 	convert_plan_free(j->plan);
 	free(j);
@@ -133,19 +137,22 @@ static void
 send_result(struct job *j)
 {
 	struct p_result few[8], *r = j->nrcpt <= 8 ? few : xcalloc(j->nrcpt, sizeof *r);
-	size_t share = RESULT_BYTES / j->nrcpt, most = share > RESULT_FIXED ? share - RESULT_FIXED : 0;
+	size_t share = RESULT_BYTES / j->nrcpt, fixed, most;
 	uint32_t i;
 
 	for (i = 0; i < j->nrcpt; i++) {
 		const struct verdict *v = &j->rcpts[i].verdict;
+		const char *relay = v->relay != NULL ? v->relay : "";
 
+		fixed = RESULT_FIXED + strlen(relay);
+		most = share > fixed ? share - fixed : 0;
 		if (j->rcpts[i].text != NULL && strlen(j->rcpts[i].text) > most)
 			j->rcpts[i].text[most] = '\0';
 		r[i] = (struct p_result){ j->rcpts[i].n, v->outcome, (uint16_t)v->code, v->dsn, v->text,
-		    j->rcpts[i].remote_dsn };
+		    j->rcpts[i].remote_dsn, relay };
 	}
 	send_JOB_RESULT(jobs.queue, 0, &(struct p_job_result){ .job = j->number, .id = j->id,
-	    .relay = j->relay != NULL ? j->relay : "", .mx = j->mx != NULL ? j->mx : "", .rest_ms = j->rest_ms,
+	    .mx = j->mx != NULL ? j->mx : "", .rest_ms = j->rest_ms,
 	    .results = r, .results_n = j->nrcpt }, -1);
 	j->sent = true;
 	if (r != few)
@@ -171,8 +178,32 @@ verdict(enum outcome outcome, const char *dsn, const char *text)
 	return v;
 }
 
+/* -> its name, as long as the job lives; it stands first if it is the last one tried. */
+static const char *
+relay_name(struct job *j, const char *name, bool last)
+{
+	struct job_relay **at = &j->relay, *r;
+	size_t n = strlen(name) + 1;
+
+	while ((r = *at) != NULL && strcmp(r->name, name) != 0)
+		at = &r->next;
+	if (r != NULL && !last)
+		return r->name;
+	if (r != NULL)
+		*at = r->next;
+	else {
+		r = xmalloc(sizeof *r + n);
+		memcpy(r->name, name, n);
+	}
+	for (at = &j->relay; !last && *at != NULL; at = &(*at)->next)
+		;
+	r->next = *at;
+	*at = r;
+	return r->name;
+}
+
 static void
-keep_verdict(struct rcpt *r, const struct verdict *v)
+keep_verdict(struct job *j, struct rcpt *r, const struct verdict *v)
 {
 	char *text = v->given[0] != '\0' ? xasprintf("%s %s", v->given, v->text) : xstrdup(v->text);	/* may be the one we have */
 
@@ -180,15 +211,19 @@ keep_verdict(struct rcpt *r, const struct verdict *v)
 	r->verdict = *v;
 	r->verdict.given[0] = '\0';
 	r->verdict.text = r->text = text;
+	if (v->relay != NULL)
+		r->verdict.relay = relay_name(j, v->relay, false);
+	else if (j->relay != NULL)
+		r->verdict.relay = j->relay->name;
 }
 
 void
-rcpt_note(struct rcpt *r, const struct verdict *v)
+rcpt_note(struct job *j, struct rcpt *r, const struct verdict *v)
 {
 	if (r->noted && r->verdict.outcome == OUT_DEFER && v->outcome != OUT_DEFER)
 		return;
 	r->noted = true;
-	keep_verdict(r, v);
+	keep_verdict(j, r, v);
 }
 
 void
@@ -196,7 +231,7 @@ rcpt_settle(struct job *j, struct rcpt *r, const struct verdict *v)
 {
 	if (r->done)
 		fatalx("recipient %u of job %llu settled twice", r->n, (unsigned long long)j->number);
-	keep_verdict(r, v);
+	keep_verdict(j, r, v);
 	r->done = true;
 	r->busy = false;
 	report(j, r);
@@ -232,10 +267,7 @@ job_not_before(struct job *j, uint64_t ms)
 void
 job_relay(struct job *j, const char *relay)
 {
-	if (j->relay != NULL && strcmp(j->relay, relay) == 0)
-		return;
-	free(j->relay);
-	j->relay = xstrdup(relay);
+	relay_name(j, relay, true);
 }
 
 void

@@ -26,6 +26,7 @@ struct verdict {
 	char		 given[12];	/* the enhanced code that the server itself gave before its text; "": none, or text has it already */
 	const char	*text;		/* the server's words, or ours */
 	const char	*step;		/* "RCPT TO": what the server answered; NULL: our own words */
+	const char	*relay;		/* the host it is of; NULL: the one that its job was taken to last */
 };
 
 struct rcpt {
@@ -36,8 +37,13 @@ struct rcpt {
 	bool		 noted;		/* verdict says what happened so far */
 	bool		 remote_dsn;	/* it went to a host that does DSN */
 	const char	*addr, *orig, *orcpt;
-	struct verdict	 verdict;	/* its text is the recipient's own */
+	struct verdict	 verdict;	/* its text is the recipient's own, its relay the job's */
 	char		*text;
+};
+
+struct job_relay {
+	struct job_relay *next;
+	char		 name[];		/* "host[address]:port" */
 };
 
 struct job {
@@ -57,7 +63,7 @@ struct job {
 	uint64_t	 since;			/* ev_now_ms() when it began to wait */
 	struct seg	*seg;
 	uint64_t	 offset, length;
-	char		*relay;			/* "host[address]:port", last one tried; NULL: none */
+	struct job_relay *relay;		/* the hosts it was taken to, the last one tried first; NULL: none */
 	char		*mx;			/* the MX whose policy holds; NULL: none, or not known */
 	struct convert_plan *plan;		/* how it is made 7-bit; NULL: nobody asked yet */
 	uint64_t	 rest_ms;
@@ -79,7 +85,7 @@ bool	 job_all_done(void);
 
 struct verdict verdict(enum outcome, const char *dsn, const char *text);	/* our own words */
 /* What happened so far, for when nothing better comes: a temporary trouble replaces a final one, not the reverse. */
-void	 rcpt_note(struct rcpt *, const struct verdict *);
+void	 rcpt_note(struct job *, struct rcpt *, const struct verdict *);
 /* Final: logged; with the last open recipient the job is reported. */
 void	 rcpt_settle(struct job *, struct rcpt *, const struct verdict *);
 /* All recipients that are open (and not busy) alike. */
@@ -89,7 +95,7 @@ void	 job_drop(struct job *);
 /* Back to the queue: no attempt, not before ms from now; why: what the recipients are told, "": nothing. */
 void	 job_put_off(struct job *, uint64_t ms, const char *dsn, const char *why);
 void	 job_not_before(struct job *, uint64_t ms);
-void	 job_relay(struct job *, const char *relay);
+void	 job_relay(struct job *, const char *relay);	/* the host that has it now */
 void	 job_mx(struct job *, const char *mx);	/* NULL is fine */
 
 /* report.c: the log line of a settled recipient. */

@@ -202,7 +202,7 @@ refuse(struct tx *t, const struct peer *peer, enum step s, unsigned i, const str
 		conclude(t, i, &v);
 		return;
 	}
-	rcpt_note(rcpt_of(t, i), &v);
+	rcpt_note(t->job, rcpt_of(t, i), &v);
 	let_go(t, i);
 	if (deed == DEED_NEXT_TX)
 		t->postponed = true;
@@ -345,7 +345,7 @@ note_closing(struct tx *t, enum step s, const struct reply *r)
 
 	for (i = 0; i < t->n; i++)
 		if (t->mine[i]) {
-			rcpt_note(rcpt_of(t, i), &v);
+			rcpt_note(t->job, rcpt_of(t, i), &v);
 			let_go(t, i);
 		}
 }
@@ -388,7 +388,7 @@ tx_lost(struct tx *t, const struct verdict *v)
 			conclude(t, i, v);
 			continue;
 		}
-		rcpt_note(rcpt_of(t, i), v);
+		rcpt_note(t->job, rcpt_of(t, i), v);
 		let_go(t, i);
 	}
 }

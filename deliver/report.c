@@ -50,9 +50,9 @@ delays(const struct job *j, char *out, size_t size)
 }
 
 static void
-words(const struct job *j, const struct verdict *v, char *out, size_t size)
+words(const struct verdict *v, const char *relay, char *out, size_t size)
 {
-	const char *relay = j->relay != NULL ? j->relay : "none", *port = strrchr(relay, ':');
+	const char *port = strrchr(relay, ':');
 
 	if (v->step == NULL)
 		strlcpy(out, v->text, size);
@@ -67,14 +67,15 @@ void
 report(const struct job *j, const struct rcpt *r)
 {
 	const struct verdict *v = &r->verdict;
+	const char *relay = v->relay != NULL ? v->relay : "none";
 	bool moved = r->orig[0] != '\0' && strcmp(r->orig, r->addr) != 0;
 	char time[160], text[2600];
 
 	if (v->outcome == OUT_NOT_BEFORE)
 		return;
 	delays(j, time, sizeof time);
-	words(j, v, text, sizeof text);
+	words(v, relay, text, sizeof text);
 	log_as(j->local ? "local" : "smtp", LOG_LV_INFO, "%s: to=<%s>,%s%s%s relay=%s, %s, dsn=%s, status=%s (%s)", qid_text(j->id).s,
-	    r->addr, moved ? " orig_to=<" : "", moved ? r->orig : "", moved ? ">," : "", j->relay != NULL ? j->relay : "none",
+	    r->addr, moved ? " orig_to=<" : "", moved ? r->orig : "", moved ? ">," : "", relay,
 	    time, v->dsn, status[v->outcome], text);
 }

@@ -2,7 +2,8 @@
  * job: jobs in flight, the segments that deliver has open, and the start of a new edge (what it still has of before).
  *
  * Called by sched; the on_JOB* handlers by deliver's edge. Owns the jobs and the list of segments told. A job or message that is
- * not known any more is stale: acknowledged and dropped. Deliver that names what cannot be is its own fault: logged, dropped.
+ * not known any more is stale: acknowledged and dropped. Of two that have the same recipient the higher number is the truth, since numbers
+ * grow from run to run of the queue: the other was sent before it. Deliver that names what cannot be is its own fault: logged, dropped.
  */
 #include <sys/tree.h>
 #include <errno.h>
@@ -357,13 +358,67 @@ on_JOB_RESULT(struct edge *e, uint32_t id, struct p_job_result *p, int fd)
 
 /* ---- the edge ---- */
 
+/* Another job, sent later, has it: this one's result says nothing of it. Without any recipient left it is not known any more. */
+static void
+lose(struct job *j, uint32_t n)
+{
+	struct rcpt *v = j->m->rcpts;
+	uint32_t *at = &j->first;
+
+	while (*at != n)
+		at = &v[*at].next;
+	*at = v[n].next;
+	j->partly = true;
+	if (--j->count > 0)
+		return;
+	landed(j);
+	job_free(j);
+}
+
+/* Is that recipient in flight with a job of that number, as far as is known? */
+static bool
+may_claim(struct message *m, uint32_t n, uint64_t number)
+{
+	struct rcpt *r = &m->rcpts[n];
+
+	if (r->state == R_QUEUED)
+		dest_drop(m, clock_now());
+	if (r->state == R_FLYING && r->job->number < number) {
+		lose(r->job, n);
+		return true;
+	}
+	return r->state == R_IDLE || r->state == R_ROUTING;
+}
+
+static void
+claim(struct job *j, uint32_t n)
+{
+	struct rcpt *r = &j->m->rcpts[n];
+
+	rcpt_set(j->m, n, R_FLYING);
+	r->job = j;
+	r->next = j->first;
+	j->first = n;
+	j->count++;
+}
+
+static struct job *
+job_held(uint64_t number, struct message *m, uint32_t n)
+{
+	const struct p_env_rcpt *e = &m->env.rcpts[n];
+	struct job *j = job_new(number, m, dest_get(e->action, addr_domain(e->addr), clock_now()));
+
+	dest_job_held(j->d);
+	return j;
+}
+
 /* What deliver still has of before this edge: these recipients are in flight. */
 void
 on_JOB_HELD(struct edge *e, uint32_t id, struct p_job_held *p, int fd)
 {
 	struct message *m = load_message(p->id);
 	struct job *j = NULL;
-	uint32_t i, n, last = UINT32_MAX;
+	uint32_t i, n;
 
 	(void)e;
 	(void)id;
@@ -374,26 +429,14 @@ on_JOB_HELD(struct edge *e, uint32_t id, struct p_job_held *p, int fd)
 		return;
 	for (i = 0; i < p->rcpts_n; i++) {
 		n = p->rcpts[i].n;
-		if (n >= m->env.rcpts_n)
+		if (n >= m->env.rcpts_n || !may_claim(m, n, p->job))
 			continue;
-		if (m->rcpts[n].state == R_QUEUED)
-			dest_drop(m, clock_now());
-		if (m->rcpts[n].state != R_IDLE && m->rcpts[n].state != R_ROUTING)
-			continue;
-		if (j == NULL) {
-			j = job_new(p->job, m, dest_get(m->env.rcpts[n].action, addr_domain(m->env.rcpts[n].addr), clock_now()));
-			dest_job_held(j->d);
-		}
-		rcpt_set(m, n, R_FLYING);
-		m->rcpts[n].job = j;
-		m->rcpts[n].next = UINT32_MAX;
-		if (last == UINT32_MAX)
-			j->first = n;
-		else
-			m->rcpts[last].next = n;
-		last = n;
-		j->count++;
+		if (j == NULL)
+			j = job_held(p->job, m, n);
+		claim(j, n);
 	}
+	if (j != NULL)
+		j->partly = j->count < p->rcpts_n;
 	sched_queue(m);
 }
 

@@ -20,6 +20,7 @@ struct job {
 	uint32_t	 owed;			/* recipients whose mark waits for a notice */
 	uint32_t	 segment;
 	bool		 stale;			/* the deliver that had it is gone: nobody to be told */
+	bool		 partly;		/* of before this edge: others have some of its recipients by now */
 	struct job	*hash_next;
 	TAILQ_ENTRY(job) link;
 };

@@ -183,10 +183,11 @@ not_before(struct message *m, uint32_t n, struct dest *d, uint64_t rest_ms, cons
 static void
 take_one(struct message *m, struct job *j, const struct p_job_result *p, const struct p_result *r)
 {
-	struct last why = { .code = r->code, .text = r->text, .relay = p->relay, .when = clock_now() };
+	struct last why = { .code = r->code, .text = r->text, .relay = r->relay, .when = clock_now() };
 
 	if (r->n >= m->env.rcpts_n || m->rcpts[r->n].state != R_FLYING || m->rcpts[r->n].job != j) {
-		log_warn("%s: deliver has a result for recipient %u, which is not in this job", qid_text(m->id).s, r->n);
+		if (!j->partly)
+			log_warn("%s: deliver has a result for recipient %u, which is not in this job", qid_text(m->id).s, r->n);
 		return;
 	}
 	if (r->outcome == OUT_NOT_BEFORE) {
@@ -196,9 +197,9 @@ take_one(struct message *m, struct job *j, const struct p_job_result *p, const s
 	}
 	m->rcpts[r->n].remote_dsn = r->remote_dsn != 0;
 	if (r->outcome != OUT_SENT || m->env.rcpts[r->n].notify & NOTIFY_SUCCESS)
-		rcpt_last(m, r->n, r->code, r->dsn, r->text, p->relay);
+		rcpt_last(m, r->n, r->code, r->dsn, r->text, r->relay);
 	history_add(m, r->n, r->outcome == OUT_SENT ? HISTORY_SENT : r->outcome == OUT_BOUNCE ? HISTORY_BOUNCED : HISTORY_DEFERRED,
-	    r->code, r->dsn, r->text, p->relay);
+	    r->code, r->dsn, r->text, r->relay);
 	if (r->outcome == OUT_SENT)
 		sent(m, r->n);
 	else if (r->outcome == OUT_BOUNCE)

@@ -135,7 +135,7 @@ def test_plain():
     with Liar(server(mails=mails)) as s, Deliver(relay(s)) as p:
         o, d, t, r = p.result(p.job(["x@far.test", "y@far.test"]))
         assert (o, d, t) == ([SENT, SENT], ["2.0.0"] * 2, ["2.0.0 taken"] * 2), (o, d, t)
-        assert r["relay"] == "127.0.0.1[127.0.0.1]:%d" % s.port, r
+        assert r["results"][0]["relay"] == "127.0.0.1[127.0.0.1]:%d" % s.port, r
         assert mails == [TEXT.replace(b"\r\n.dot", b"\r\n..dot") + b".\r\n"]
         p.result(p.job(text=b""))
         assert mails[1] == b".\r\n"
@@ -202,7 +202,7 @@ def test_every_deed_at_every_stage():
                 for n, (stage, deed, outcome, which) in enumerate(cases):
                     o, d, t, r = p.result(n + 1)
                     assert o == [outcome], (stage, deed, ehlo, o, d, t)
-                    assert r["relay"].endswith(":%d" % (servers[n] if which == 1 else good).port), (stage, deed, ehlo, r)
+                    assert r["results"][-1]["relay"].endswith(":%d" % (servers[n] if which == 1 else good).port), (stage, deed, ehlo, r)
                     assert d[0][0] == "245"[outcome], (stage, deed, d)
 
 
@@ -213,6 +213,19 @@ def test_wrong_reply_is_named():
             with Liar(server(ehlo=ehlo, answers={verb: "334 odd\r\n"})) as s, Deliver(relay(s)) as p:
                 o, d, t, _ = p.result(p.job())
                 assert (o, d) == ([DEFER], ["4.5.0"]) and "(334) while sending " + step in t[0], (verb, ehlo, d, t)
+
+
+def test_each_recipient_has_its_own_host():
+    """The first server takes one recipient and sends two on: one the second server takes, one nobody does."""
+    def first(line, n):
+        return "441 4.4.1 does not answer\r\n" if "<x@" not in line else "250 ok\r\n"
+
+    def second(line, n):
+        return "450 4.2.1 later\r\n" if "<z@" in line else "250 ok\r\n"
+    with Liar(server(answers={"RCPT": first})) as one, Liar(server(answers={"RCPT": second})) as two, Deliver(relay(one, two)) as p:
+        o, _, t, r = p.result(p.job(["x@far.test", "y@far.test", "z@far.test"]))
+        assert o == [SENT, SENT, DEFER], (o, t)
+        assert [x["relay"] for x in r["results"]] == ["127.0.0.1[127.0.0.1]:%d" % s.port for s in (one, two, two)], r
 
 
 def test_silence_is_not_forever():
@@ -538,7 +551,7 @@ def test_smarthost_names():
         assert mx(p, NONE) == {"domain": "one.test", "literal_host": 0}
         assert mx(p, OK, [(0, "two.test", "127.0.0.1")]) == {"domain": "two.test", "literal_host": 1}
         o, _, _, r = p.result(j)
-        assert o == [SENT] and r["relay"].startswith("two.test[127.0.0.1]"), r
+        assert o == [SENT] and r["results"][0]["relay"].startswith("two.test[127.0.0.1]"), r
     with Deliver("action a relay via smtp://one.test\nmatch from any for any action a\n") as p:
         j = p.job()
         mx(p, NONE)
@@ -683,7 +696,7 @@ def test_agent():
             os.close(fd)
             answer(edge, mail)
         o, d, t, r = p.result(j)
-        assert o == [SENT] * 3 and t[0] == "delivered to maildir" and r["relay"] == "maildir"
+        assert o == [SENT] * 3 and t[0] == "delivered to maildir" and {x["relay"] for x in r["results"]} == {"maildir"}
         time.sleep(0.5)
         p.job(["ben@far.test"])                             # the same agent
         mail = started["ben"].receive()[2]

@@ -21,8 +21,9 @@ verdict(enum outcome outcome, const char *dsn, const char *text)
 }
 
 void
-rcpt_note(struct rcpt *r, const struct verdict *v)
+rcpt_note(struct job *j, struct rcpt *r, const struct verdict *v)
 {
+	(void)j;
 	r->noted = true;
 	r->verdict = *v;
 }
