@@ -29,7 +29,7 @@ usage(void)
 	    "  explain ADDRESS [from=ADDRESS] [client=IP] [tag=NAME] [helo=NAME] [auth]   rule, action, hosts, source, limits\n"
 	    "  why ID                                   its attempts, and what comes next\n"
 	    "  history id=ID from=ADDRESS to=ADDRESS domain=D message-id=ID   what became of mail\n"
-	    "  pause | resume  delivery | listeners\n"
+	    "  pause [delivery | listeners] [--for TIME] | resume [delivery | listeners]   neither: both halves\n"
 	    "  suspend | resume  domain D | source NAME  all deliveries to or by it; suspend alone lists them\n"
 	    "  reload | stop\n"
 	    "SELECTION: ID, all, or from=ADDRESS to=ADDRESS domain=D id=ID 'age>4h' 'age<1h' 'size>1M' 'size<1K' state=active|deferred|held\n"

@@ -128,7 +128,7 @@ set(struct client *c, enum suspend_kind kind, const char *name, bool on)
 		client_done(c, rc);
 		return false;
 	}
-	if ((rc = suspend_set(kind, name, on)) == 1 || (rc == -1 && errno == E2BIG)) {
+	if ((rc = suspend_set(kind, name, on ? SUSPEND_ALWAYS : 0)) == 1 || (rc == -1 && errno == E2BIG)) {
 		complain(c, rc == -1 ? "%s: too many are suspended already, or its name is too long" : on ? "%s is suspended already" :
 		    "%s is not suspended", name);
 		client_done(c, 1);

@@ -12,6 +12,7 @@
 #include "control.h"
 #include "control_explain.h"
 #include "control_history.h"
+#include "control_pause.h"
 #include "control_queue.h"
 #include "dest.h"
 #include "ev.h"
@@ -29,7 +30,6 @@ MSG_SENDER(QUEUE_TO_PARENT)
 
 static struct {
 	struct buf	 raw;			/* the payload of the last PROCS */
-	bool		 listeners_paused;
 } vb;
 
 void
@@ -44,12 +44,6 @@ on_PROCS(struct edge *e, uint32_t id, struct p_procs *p, int fd)
 
 /* ---- status, stats ---- */
 
-static const char *
-running(bool paused)
-{
-	return paused ? "paused" : "running";
-}
-
 static void
 status_json(struct client *c, const struct p_procs *p, const struct totals *n, const struct spool_stat *st)
 {
@@ -58,10 +52,14 @@ status_json(struct client *c, const struct p_procs *p, const struct totals *n, c
 
 	buf_adds(&b, "{\"version\": ");
 	json_str(&b, p->version);
-	buf_addf(&b, ", \"uptime\": %lld, \"generation\": %u, \"delivery\": \"%s\", \"listeners\": \"%s\", \"messages\": %llu, "
+	buf_addf(&b, ", \"uptime\": %lld, \"generation\": %u, ", (long long)(ev_time_ms() - p->started) / 1000,
+	    p->generation);
+	pause_json(&b, DELIVERY);
+	buf_adds(&b, ", ");
+	pause_json(&b, LISTENERS);
+	buf_addf(&b, ", \"messages\": %llu, "
 	    "\"recipients\": %llu, \"deferred\": %llu, \"held\": %llu, \"bytes\": %llu, \"in_memory\": %u, \"in_flight\": %u, "
-	    "\"space_low\": %s, \"index\": \"%s\", \"processes\": [", (long long)(ev_time_ms() - p->started) / 1000, p->generation,
-	    running(sched_paused()), running(vb.listeners_paused), (unsigned long long)n->messages, (unsigned long long)n->recipients,
+	    "\"space_low\": %s, \"index\": \"%s\", \"processes\": [", (unsigned long long)n->messages, (unsigned long long)n->recipients,
 	    (unsigned long long)n->deferred, (unsigned long long)n->held, (unsigned long long)n->bytes, ready_count(), job_flying(),
 	    st->low ? "true" : "false", index_memory(control_index()) != NULL ? "memory" : "disk");
 	for (i = 0; i < p->procs_n; i++) {
@@ -89,11 +87,16 @@ say_spool(struct client *c, const struct spool_stat *st)
 static void
 status_text(struct client *c, const struct p_procs *p, const struct totals *n, const struct spool_stat *st)
 {
+	struct buf delivery = BUF_INIT, listeners = BUF_INIT;
 	uint32_t i;
 
 	say(c, "Postern %s, up %s, configuration generation %u", p->version, span(ev_time_ms() - p->started).s, p->generation);
-	say(c, "delivery   %s, %u in flight, %u messages in memory", running(sched_paused()), job_flying(), ready_count());
-	say(c, "listeners  %s", running(vb.listeners_paused));
+	pause_text(&delivery, DELIVERY);
+	pause_text(&listeners, LISTENERS);
+	say(c, "delivery   %s, %u in flight, %u messages in memory", buf_str(&delivery), job_flying(), ready_count());
+	say(c, "listeners  %s", buf_str(&listeners));
+	buf_free(&delivery);
+	buf_free(&listeners);
 	say(c, "queue      %s for %s, %s bytes; %s deferred, %llu held", plural(n->messages, "message").s,
 	    plural(n->recipients, "recipient").s, size_text(n->bytes).s, plural(n->deferred, "recipient").s,
 	    (unsigned long long)n->held);
@@ -179,50 +182,7 @@ verb_stats(struct client *c, char **argv, int argc)
 	client_done(c, 0);
 }
 
-/* ---- switches ---- */
-
-static void
-switched(struct client *c, const char *what, bool paused)
-{
-	log_info("%s %s by uid %u", what, paused ? "paused" : "resumed", c->uid);
-	if (c->json)
-		say(c, "{\"%s\": \"%s\"}", what, running(paused));
-	else
-		say(c, "%s: %s", what, running(paused));
-	client_done(c, 0);
-}
-
-static void
-turn(struct client *c, const char *what, bool pause)
-{
-	struct p_number n = { .value = pause };
-
-	if (strcmp(what, "delivery") == 0)
-		sched_pause(pause);
-	else if (strcmp(what, "listeners") == 0) {
-		vb.listeners_paused = pause;
-		send_PAUSE_LISTENERS(child_parent(), 0, &n, -1);
-	} else {
-		complain(c, "%s: say delivery or listeners", what);
-		client_done(c, 64);
-		return;
-	}
-	switched(c, what, pause);
-}
-
-static void
-verb_pause(struct client *c, char **argv, int argc)
-{
-	(void)argc;
-	turn(c, argv[0], true);
-}
-
-static void
-verb_resume(struct client *c, char **argv, int argc)
-{
-	(void)argc;
-	turn(c, argv[0], false);
-}
+/* ---- the rest ---- */
 
 static void
 verb_reload(struct client *c, char **argv, int argc)
@@ -272,13 +232,13 @@ static const struct verb {
 	{ "explain",	NULL,		1, ANY, MAY_READ, verb_explain },
 	{ "history",	NULL,		0, ANY, MAY_OWN, verb_history },
 	{ "why",	NULL,		1, 1, MAY_OWN,	verb_why },
-	{ "pause",	NULL,		1, 1, MAY_ALL,	verb_pause },
+	{ "pause",	NULL,		0, 3, MAY_ALL,	verb_pause },
 	{ "suspend",	"domain",	1, 1, MAY_ALL,	verb_suspend_domain },
 	{ "suspend",	"source",	1, 1, MAY_ALL,	verb_suspend_source },
 	{ "suspend",	NULL,		0, 0, MAY_READ,	verb_suspended },
 	{ "resume",	"domain",	1, 1, MAY_ALL,	verb_resume_domain },
 	{ "resume",	"source",	1, 1, MAY_ALL,	verb_resume_source },
-	{ "resume",	NULL,		1, 1, MAY_ALL,	verb_resume },
+	{ "resume",	NULL,		0, 1, MAY_ALL,	verb_resume },
 	{ "reload",	NULL,		0, 0, MAY_ALL,	verb_reload },
 	{ "stop",	NULL,		0, 0, MAY_ALL,	verb_stop },
 };

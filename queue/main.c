@@ -8,6 +8,7 @@
 #include "bounce.h"
 #include "child.h"
 #include "control.h"
+#include "control_pause.h"
 #include "ev.h"
 #include "held.h"
 #include "history.h"
@@ -22,6 +23,7 @@
 #include "rows.h"
 #include "sched.h"
 #include "suspect.h"
+#include "suspend.h"
 
 MSG_PROTOTYPES(PARENT_TO_QUEUE)
 MSG_RECEIVER(PARENT_TO_QUEUE)
@@ -41,12 +43,14 @@ open_all(void)
 	recovery_open(&spool, &index_);
 	id_open();
 	history_init(index_);
+	suspend_init(control_pause_ended);
 	sched_init(spool, index_);
 	job_init(spool);
 	bounce_init(spool);
 	archive_init(spool);
 	intake_init(spool, index_);
 	control_init(spool, index_);
+	control_pause_init();
 }
 
 static void

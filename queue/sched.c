@@ -300,7 +300,6 @@ void
 sched_init(struct spool *sp, struct index *ix)
 {
 	ev_timer_init(&sc.tick, tick, NULL);
-	suspend_init();
 	dest_init(policy, child_conf()->generation);
 	ready_init(sp, ix);
 	load_init(sp, ix);

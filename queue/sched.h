@@ -21,7 +21,7 @@ void	 sched_queue(struct message *);
 void	 sched_reroute(struct message *, uint32_t n);	/* an idle recipient's action is looked for anew; then sched_queue */
 void	 sched_wake_all(void);		/* every destination's rest is over, but for the suspended ones */
 void	 sched_suspend(const char *domain, bool on);	/* suspend_set has taken it */
-void	 sched_pause(bool);
+void	 sched_pause(bool);		/* suspend_set has taken it */
 bool	 sched_paused(void);
 
 #endif

@@ -1,8 +1,8 @@
 /*
- * suspend: domains to which, and sources by which, nothing is sent until an administrator says so. Kept in the file "suspended" in the
- * spool: a domain a line, or "source NAME".
+ * suspend: what an administrator has stopped until he says otherwise, or until a time that he gave: mail to a domain, mail by a source, one
+ * half of the work (delivery, listeners). Kept in the file "suspended" in the spool (STATES.md).
  *
- * Used by sched (who may go), job (deliver is told the sources) and the control verbs. A file that cannot be read suspends nobody and is
+ * Used by sched (who may go), job (deliver is told the sources) and the control verbs. A file that cannot be read suspends nothing and is
  * logged.
  */
 #ifndef SUSPEND_H
@@ -10,20 +10,29 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define SUSPEND_DOMAINS	10000
 #define SUSPEND_SOURCES	800		/* so that all of them fit into one message */
 #define SUSPEND_MS	(3600 * 1000LL)	/* after which what waits for a domain looks again */
+#define SUSPEND_ALWAYS	INT64_MAX
 
-enum suspend_kind { SUSPEND_DOMAIN, SUSPEND_SOURCE };
+#define DELIVERY	"delivery"	/* the names of SUSPEND_HALF */
+#define LISTENERS	"listeners"
 
-void	 suspend_init(void);
+enum suspend_kind { SUSPEND_DOMAIN, SUSPEND_SOURCE, SUSPEND_HALF };
+
+/* ended: the time of one is over; it is not in the list any more. */
+void	 suspend_init(void (*ended)(enum suspend_kind, const char *name));
 bool	 suspend_has(enum suspend_kind, const char *name);
+/* ms until it ends by itself; SUSPEND_ALWAYS: it does not; 0: it is not suspended. */
+int64_t	 suspend_left(enum suspend_kind, const char *name);
 /*
+ * For that many ms; SUSPEND_ALWAYS; 0: no more. One that is suspended already gets another end.
  * 0: done and on the disk; 1: it was so already; -1/errno: it holds for this run, the disk did not take it (ENOSPC; E2BIG: too many, or
  * too long a name: not done)
  */
-int	 suspend_set(enum suspend_kind, const char *name, bool on);
+int	 suspend_set(enum suspend_kind, const char *name, int64_t ms);
 const char *suspend_nth(enum suspend_kind, size_t i);	/* in order; NULL: there are no more */
 
 #endif

@@ -578,6 +578,8 @@ on_PAUSE_LISTENERS(struct edge *e, uint32_t id, struct p_number *m, int fd)
 
 	(void)id;
 	(void)fd;
+	if (k->parent->accept == (m->value == 0))
+		return;				/* a queue that was started again says how it was left */
 	k->parent->accept = m->value == 0;
 	log_info("listeners %s", k->parent->accept ? "take connections" : "are paused");
 	kids_accept(k->parent);

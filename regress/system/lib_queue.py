@@ -40,6 +40,7 @@ class Queue:
 
     def start(self, held=()):
         """held: jobs that deliver still has of before, (number, id, recipients)."""
+        self.ids = []
         before = {name: os.environ.get(name) for name in self.env}
         os.environ.update(self.env)
         try:
@@ -59,7 +60,10 @@ class Queue:
             s.setblocking(False)
             self.program.parent.send("CONTROL", {"value": 0}, fd=os.dup(s.fileno()))
         self.program.parent.send("START")
-        assert self.program.parent.receive()[0] == "READY"
+        self.said = [("", None)]                        # to the parent, up to READY
+        while self.said[-1][0] != "READY":
+            name, _, values, _ = self.program.parent.receive()
+            self.said.append((name, values))
         self.listener = self.program.edge("listener")
         self.connect(held)
 
@@ -88,7 +92,7 @@ class Queue:
 
     def begin(self, rcpts, sender="a@src.test", text=TEXT, arrival=None, **more):
         """A transaction up to its end, which is not waited for. -> queue id"""
-        while not getattr(self, "ids", None):
+        while not self.ids:
             self.listener.send("LEASE_ASK")
             name, _, p, _ = self.listener.receive()
             if name == "LEASE":
@@ -111,9 +115,6 @@ class Queue:
             if name == "TX_DONE" and tx == self.tx:
                 assert p["code"] == 250, p
                 return id
-
-    def forget_ids(self):
-        self.ids = None
 
     # deliver's side
 

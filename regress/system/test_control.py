@@ -4,8 +4,10 @@ import re
 import signal
 import socket
 import subprocess
+import time
 
 from lib import B, LOCAL, Postern, Sink, free_port, until
+from lib_queue import SENT, Queue
 
 DEAD = LOCAL + "action out relay via smtp://127.0.0.1:$sink\nmatch from local for any action out\n"
 
@@ -87,6 +89,72 @@ def test_pause():
         until(lambda: told(p).startswith("220"))
         with p.smtp() as s:
             assert s.mail("a@b.test", "x@far.test", b"x: y\r\n\r\nhi\r\n").startswith("250")
+
+
+def paused(q):
+    """What status says of delivery and of the listeners, and what the parent was told of these at the start."""
+    s = q.ctl_json("status")[0]
+    return s["delivery"], s["listeners"], [v["value"] for name, v in q.said if name == "PAUSE_LISTENERS"]
+
+
+def test_pause_survives_a_kill():
+    with Queue() as q:
+        assert paused(q) == ("running", "running", [0])
+        assert q.ctl("pause") == (0, "delivery: paused\nlisteners: paused\n", "")
+        q.kill9()
+        q.start()
+        assert paused(q) == ("paused", "paused", [1])
+        assert "delivery   paused," in q.ctl("status")[1]
+        q.put(["x@far.test"])
+        q.no_job()
+        assert q.ctl("resume", "delivery")[0] == 0
+        q.result(q.job(), SENT)
+        q.kill9()
+        q.start()
+        assert paused(q) == ("running", "paused", [1])
+
+
+def test_pause_for_a_time():
+    with Queue() as q:
+        for bad in (("pause", "delivery", "--for"), ("pause", "delivery", "--for", "soon"), ("pause", "--for", "0s"), ("pause", "mail"),
+                    ("resume", "mail")):
+            status, _, err = q.ctl(*bad)
+            assert status == 64 and err, bad
+        assert q.ctl("pause", "delivery")[0] == 0
+        status, out, _ = q.ctl("pause", "delivery", "--for", "2h")      # another end takes the place of none
+        assert status == 0 and re.fullmatch(r"delivery: paused until \d{4}-\d\d-\d\d \d\d:\d\d:\d\d \(for 2h\)\n", out), out
+        assert abs(q.ctl_json("status")[0]["delivery_until"] - time.time() - 7200) < 10
+        q.put(["x@far.test"])
+        assert q.ctl("pause", "--for", "700ms", "delivery")[0] == 0
+        q.no_job(0.3)
+        q.result(q.job(), SENT)                         # by itself
+        assert paused(q) == ("running", "running", [0])
+        q.ctl("pause", "delivery", "--for", "2s")
+        q.put(["y@far.test"])
+        q.kill9()
+        time.sleep(0.5)
+        q.start()
+        assert paused(q)[0] == "paused"
+        q.result(q.job(), SENT)
+        q.ctl("pause", "delivery", "--for", "300ms")
+        q.kill9()
+        time.sleep(0.5)
+        q.start()                                       # it ended meanwhile
+        until(lambda: paused(q)[0] == "running")
+
+
+def test_pause_by_a_wrong_clock():
+    """After a restart with a clock that is years behind, no more is left of a pause than was given."""
+    with Queue() as q:
+        q.ctl("pause", "delivery", "--for", "2s")
+        q.kill9()
+        with open(os.path.join(q.dir, "suspended"), encoding="utf-8") as f:
+            line = f.read()
+        with open(os.path.join(q.dir, "suspended"), "w", encoding="utf-8") as f:
+            f.write(re.sub(r"until (\d+)", lambda m: "until %d" % (int(m[1]) + 10 ** 11), line))
+        q.start()
+        assert 0 < q.ctl_json("status")[0]["delivery_until"] - time.time() < 5
+        until(lambda: paused(q)[0] == "running")
 
 
 def test_reload():

@@ -17,7 +17,6 @@ def test_highest_number_has_the_recipient():
             old, new = {**job, "rcpts": [{"n": 0}, {"n": 1}]}, {**job, "job": job["job"] + 7, "rcpts": [{"n": 1}]}
             held = [(j["job"], id, [r["n"] for r in j["rcpts"]]) for j in (old, new)]
             q.kill9()
-            q.forget_ids()
             q.start(held[::-1] if order else held)
             q.result(old, DEFER)                        # of the second recipient it says nothing
             q.result(new, SENT)
@@ -33,7 +32,6 @@ def test_job_that_lost_all():
         job = q.job()
         new = {**job, "job": job["job"] + 7}
         q.kill9()
-        q.forget_ids()
         q.start([(job["job"], id, [0]), (new["job"], id, [0])])
         q.result(job, DEFER)
         q.result(new, SENT)
