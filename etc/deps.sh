@@ -25,6 +25,7 @@ nsd			nsd
 strace			strace
 mandoc			mandoc
 iproute2		ip
+faketime		faketime
 python3-flufl.bounce	/usr/lib/python3/dist-packages/flufl/bounce/__init__.py
 libsisimai-perl		/usr/share/perl5/Sisimai.pm
 fail2ban		fail2ban-regex

@@ -137,7 +137,7 @@ next_of(const struct view *v, const struct p_env *e, uint32_t i)
 	const struct index_rcpt *r = &v->msg.rcpts[i];
 	struct message *m = ready_find(v->msg.id);
 	struct dest_policy p = policy_for(e, r->action, r->domain, r->relay);
-	int64_t end = v->msg.arrival + (int64_t)p.lifetime - clock_now();
+	int64_t end = (int64_t)p.lifetime - clock_age(v->msg.arrival);
 	enum rstate state = m != NULL ? m->rcpts[r->n].state : R_IDLE;
 	enum act pending = view_pending(v, i);
 

@@ -72,7 +72,7 @@ history_add(const struct message *m, uint32_t n, enum history_what what, unsigne
 		ev_timer_set(&hi.timer, BLOCK_MS);
 	}
 	put_u64(b, m->id);
-	put_i64(b, clock_now());
+	put_i64(b, ev_time_ms());
 	put_i64(b, m->env.arrival);
 	put_i64(b, m->env.uid);
 	put_u8(b, (uint8_t)what);
@@ -90,7 +90,8 @@ static void
 trim(void)
 {
 	const struct conf *c = child_conf();
-	int64_t before = clock_now() - (int64_t)c->limit[LIM_HISTORY];
+	int64_t now = clock_now() < ev_time_ms() ? clock_now() : ev_time_ms();	/* a jump ahead ends nothing */
+	int64_t before = now - (int64_t)c->limit[LIM_HISTORY];
 	uint32_t gone;
 	int i;
 
@@ -107,7 +108,7 @@ store(void)
 {
 	if (hi.results == 0)
 		return;
-	if (index_history_put(hi.index, clock_now(), hi.results, (struct blob){ buf_data(&hi.block), hi.block.len }) == 0) {
+	if (index_history_put(hi.index, ev_time_ms(), hi.results, (struct blob){ buf_data(&hi.block), hi.block.len }) == 0) {
 		hi.stored += hi.results;
 		trim();
 	}

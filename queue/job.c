@@ -267,7 +267,7 @@ tell(const struct job *j)
 	const struct message *m = j->m;
 	struct p_job p = { .job = j->number, .id = m->id, .generation = child_conf()->generation, .action = (uint16_t)j->d->index,
 	    .domain = addr_domain(m->env.rcpts[j->first].addr), .sender = m->env.sender, .ret = m->env.ret, .envid = m->env.envid,
-	    .body = m->env.body, .smtputf8 = m->env.smtputf8, .flags = m->env.flags, .arrival = m->env.arrival,
+	    .body = m->env.body, .smtputf8 = m->env.smtputf8, .flags = m->env.flags, .arrival = ev_time_ms() - clock_age(m->env.arrival),
 	    .handed = ev_time_ms(), .old = m->old, .hurry = j->d->hurry, .segment = m->loc.seg, .offset = m->body_off,
 	    .length = m->len, .rcpts = rcpts };
 

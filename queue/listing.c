@@ -12,7 +12,6 @@
 #include "clock.h"
 #include "listing.h"
 #include "qid.h"
-#include "retry.h"
 #include "show.h"
 #include "xmalloc.h"
 
@@ -52,7 +51,7 @@ text_head(struct client *c, struct listing *l, const struct view *v)
 	if (l->count == 0)
 		say(c, "%-13s  %6s  %5s  %-8s  %s", "ID", "size", "age", "state", "from, to");
 	say(c, "%-13s  %6s  %5s  %-8s  <%s>", qid_text(v->msg.id).s, size_text(v->msg.size).s,
-	    span(clock_now() - v->msg.arrival).s, view_sum_state(&l->sum), v->msg.sender);
+	    span(clock_age(v->msg.arrival)).s, view_sum_state(&l->sum), v->msg.sender);
 }
 
 static void
@@ -131,7 +130,7 @@ show_head(struct client *c, struct listing *l, const struct view *v)
 	say(c, "%-12s %s", "id", qid_text(v->msg.id).s);
 	say(c, "%-12s %s", "state", view_sum_state(&l->sum));
 	say(c, "%-12s %s", "class", class_name(class_of(&l->env.env)));
-	say(c, "%-12s %s (%s ago)", "arrival", date, span(clock_now() - v->msg.arrival).s);
+	say(c, "%-12s %s (%s ago)", "arrival", date, span(clock_age(v->msg.arrival)).s);
 	say(c, "%-12s %llu bytes", "size", (unsigned long long)v->msg.size);
 	say(c, "%-12s <%s>", "from", v->msg.sender);
 	if (*v->msg.message_id != '\0')
@@ -191,7 +190,7 @@ static void
 json_sum(struct buf *b, const struct listing *l, const struct view *v)
 {
 	buf_addf(b, "], \"size\": %llu, \"age\": %lld, \"state\": \"%s\", \"attempts\": %u, \"next\": ",
-	    (unsigned long long)v->msg.size, (long long)retry_age(v->msg.arrival, clock_now()) / 1000, view_sum_state(&l->sum),
+	    (unsigned long long)v->msg.size, (long long)clock_age(v->msg.arrival) / 1000, view_sum_state(&l->sum),
 	    l->sum.attempts);
 	if (l->sum.next == -1)
 		buf_adds(b, "null");

@@ -7,6 +7,7 @@
 #include "archive.h"
 #include "bounce.h"
 #include "child.h"
+#include "clock.h"
 #include "control.h"
 #include "control_pause.h"
 #include "ev.h"
@@ -143,6 +144,7 @@ main(int argc, char **argv)
 	while (child_turn()) {
 		if (spool == NULL)
 			continue;
+		clock_now();			/* sees each step of the wall clock when it comes */
 		held(HELD_events);
 		archive_run();
 		intake_commit();

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "child.h"
+#include "clock.h"
 #include "dsn.h"
 #include "ev.h"
 #include "notice.h"
@@ -79,10 +80,11 @@ dsn_rcpt(const struct message *m, const struct notice *no, uint32_t n)
 	const struct last *l = m->rcpts[n].last != NULL ? m->rcpts[n].last : &none;
 	struct dsn_rcpt r = { .addr = e->addr, .orig = e->orig, .orcpt = e->orcpt, .action = action_of(m, no, n),
 	    .expired = m->rcpts[n].expired, .tried = m->rcpts[n].attempts > 0, .discarded = goes_nowhere(e),
-	    .told = e->notify == NOTIFY_DEFAULT || (e->notify & NOTIFY_FAILURE) != 0, .status = l->dsn, .code = l->code, .text = l->text, .relay = l->relay, .when = l->when };
+	    .told = e->notify == NOTIFY_DEFAULT || (e->notify & NOTIFY_FAILURE) != 0, .status = l->dsn, .code = l->code, .text = l->text, .relay = l->relay,
+	    .when = l->when != 0 ? clock_wall(l->when) : 0 };
 
 	if (r.action == DSN_DELAYED)
-		r.until = m->env.arrival + (int64_t)result_policy(m, n).lifetime;
+		r.until = clock_wall(clock_born(m->env.arrival) + (int64_t)result_policy(m, n).lifetime);
 	return r;
 }
 

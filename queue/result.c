@@ -101,13 +101,14 @@ static void
 tell_delay(struct message *m, uint32_t n, const struct dest_policy *p, int64_t now)
 {
 	struct dest_policy other;
+	int64_t born = clock_born(m->env.arrival);
 	uint32_t i;
 
-	if (!retry_delayed(p, m->env.arrival, now) || !bounce_delay(m, n))
+	if (!retry_delayed(p, born, now) || !bounce_delay(m, n))
 		return;
 	for (i = 0; i < m->env.rcpts_n; i++) {
 		other = result_policy(m, i);
-		if (m->rcpts[i].state <= R_FLYING && retry_delayed(&other, m->env.arrival, now))
+		if (m->rcpts[i].state <= R_FLYING && retry_delayed(&other, born, now))
 			bounce_delay(m, i);
 	}
 }
@@ -132,16 +133,16 @@ deferred(struct message *m, uint32_t n)
 {
 	struct rcpt *r = &m->rcpts[n];
 	struct dest_policy p = result_policy(m, n);
-	int64_t now = clock_now();
+	int64_t now = clock_now(), born = clock_born(m->env.arrival);
 
 	r->attempts++;
 	r->tried = true;
 	stats.deferred++;
-	if (retry_expired(&p, m->env.arrival, now, r->tried)) {
+	if (retry_expired(&p, born, now, r->tried)) {
 		result_expired(m, n, "given up for its age");
 		return;
 	}
-	rcpt_due(m, n, greylist_due(r, now, retry_due(&p, m->env.arrival, now, r->attempts, arc4random())));
+	rcpt_due(m, n, greylist_due(r, now, retry_due(&p, born, now, r->attempts, arc4random())));
 	r->job = NULL;
 	rcpt_set(m, n, R_IDLE);
 	tell_delay(m, n, &p, now);
@@ -157,7 +158,7 @@ result_at_rest(struct message *m, uint32_t n, const struct last *why, int64_t no
 	if (why == NULL || strcmp(why->dsn, DSN_OURS) == 0)
 		return false;
 	p = result_policy(m, n);
-	if (!retry_expired(&p, m->env.arrival, now, true))
+	if (!retry_expired(&p, clock_born(m->env.arrival), now, true))
 		return false;
 	result_expired(m, n, "given up for its age");
 	return true;
@@ -237,7 +238,7 @@ result_discard(struct message *m, struct dest *d, uint32_t first)
 	for (n = first; n != UINT32_MAX; n = next) {
 		next = m->rcpts[n].next;
 		log_as("discard", LOG_LV_INFO, "%s: to=<%s>, relay=none, delay=%.2f, dsn=2.0.0, status=sent (discarded by action %s)",
-		    qid_text(m->id).s, m->env.rcpts[n].addr, (double)retry_age(m->env.arrival, clock_now()) / 1000, d->action);
+		    qid_text(m->id).s, m->env.rcpts[n].addr, (double)clock_age(m->env.arrival) / 1000, d->action);
 		m->rcpts[n].job = NULL;
 		rcpt_last(m, n, 250, "2.0.0", "discarded", "");
 		history_add(m, n, HISTORY_SENT, 0, "", "discarded", "");

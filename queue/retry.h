@@ -1,4 +1,4 @@
-/* retry: when a recipient is tried again, and when it is given up. Pure code. Used by result.c. */
+/* retry: when a recipient is tried again, and when it is given up. Pure code. Used by result.c. arrival is a moment of clock_now() (clock_born). */
 #ifndef RETRY_H
 #define RETRY_H
 
