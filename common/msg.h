@@ -123,6 +123,8 @@ const char *prog_name(enum prog);		/* "listener" */
 #define ANY_TO_PARENT(M)	M(READY, none, 0) M(ALONE, edge, 0)
 #define PARENT_TO_LISTENER(M)	M(LISTEN, named, 1) M(LIMITS, limits, 1) M(ACCEPT, number, 0)
 #define PARENT_TO_LOOKUP(M)	M(TABLE, named, 1)
+/* /etc/resolv.conf and /etc/hosts as they are now, at the start, with each configuration and when they change; empty where there is none. */
+#define PARENT_TO_RESOLVER(M)	M(RESOLV_CONF, none, 1) M(HOSTS, none, 1)
 #define PARENT_TO_QUEUE(M)	M(CONTROL, number /* gid that may look at everything, 0: none */, 1) M(PROCS, procs, 0) M(DIED, died, 0) M(RELOADED, text, 0)
 #define QUEUE_TO_PARENT(M)	M(RELOAD, none, 0) M(STOP, none, 0) M(PAUSE_LISTENERS, number, 0)
 #define PARENT_TO_DELIVER(M)	M(AGENT, none, 1) M(NO_AGENT, text, 0)
@@ -154,7 +156,7 @@ const char *prog_name(enum prog);		/* "listener" */
 #define DELIVER_TO_AGENT(M)	M(MAIL, mail, 1)
 #define AGENT_TO_DELIVER(M)	M(MAIL_RESULT, mail_result, 0)
 
-#define MSG_EDGES(E) E(PARENT_TO_ANY) E(ANY_TO_PARENT) E(PARENT_TO_LISTENER) E(PARENT_TO_LOOKUP) E(PARENT_TO_QUEUE) \
+#define MSG_EDGES(E) E(PARENT_TO_ANY) E(ANY_TO_PARENT) E(PARENT_TO_LISTENER) E(PARENT_TO_LOOKUP) E(PARENT_TO_RESOLVER) E(PARENT_TO_QUEUE) \
 	E(QUEUE_TO_PARENT) E(PARENT_TO_DELIVER) E(DELIVER_TO_PARENT) E(PARENT_TO_AGENT) E(LISTENER_TO_LOOKUP) \
 	E(LOOKUP_TO_LISTENER) E(QUEUE_TO_LOOKUP) E(LOOKUP_TO_QUEUE) E(LISTENER_TO_RESOLVER) E(RESOLVER_TO_LISTENER) \
 	E(DELIVER_TO_RESOLVER) E(RESOLVER_TO_DELIVER) E(LISTENER_TO_QUEUE) E(QUEUE_TO_LISTENER) E(QUEUE_TO_DELIVER) \

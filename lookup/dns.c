@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unbound.h>
+#include <unistd.h>
 #include "dns.h"
 #include "dns_hosts.h"
 #include "dns_parse.h"
@@ -42,8 +43,12 @@ static struct {
 	TAILQ_HEAD(, dns_ctx)	 ctxs;		/* the first is the current one */
 	TAILQ_HEAD(, dns_req)	 waiting;
 	size_t			 running;
-	struct ev_defer		 start, reap;
+	struct ev_defer		 start, reap, renew;
+	const struct conf	*conf;
+	bool			 stale;		/* the current context is not of this conf and these files */
+	int			 resolv_conf, hosts;	/* the files, -1: none yet */
 } dns = {
+	.resolv_conf = -1, .hosts = -1,
 	.ctxs = TAILQ_HEAD_INITIALIZER(dns.ctxs),
 	.waiting = TAILQ_HEAD_INITIALIZER(dns.waiting)
 };
@@ -79,19 +84,26 @@ must(int err, const char *what)
 }
 
 static void
+add_server(void *arg, const char *address)
+{
+	int	 err = ub_ctx_set_fwd(arg, address);
+
+	if (err != 0)
+		log_warn("/etc/resolv.conf: nameserver %s is passed over: %s", address, ub_strerror(err));
+}
+
+static void
 set_servers(struct ub_ctx *ub, const struct conf *conf)
 {
 	size_t	 i;
-	int	 err;
 
 	for (i = 0; i < conf->nresolvers; i++)
 		must(ub_ctx_set_fwd(ub, conf->resolvers[i]), conf->resolvers[i]);
-	if (conf->nresolvers > 0)
+	if (conf->nresolvers > 0 || dns_servers_read(dns.resolv_conf, add_server, ub) > 0)
 		return;
-	if ((err = ub_ctx_resolvconf(ub, NULL)) != 0) {
-		log_warn("/etc/resolv.conf: %s; asking 127.0.0.1", ub_strerror(err));
-		must(ub_ctx_set_fwd(ub, "127.0.0.1"), "127.0.0.1");
-	}
+	if (dns.resolv_conf != -1)
+		log_warn("/etc/resolv.conf names no name server; 127.0.0.1 is asked until it does");
+	must(ub_ctx_set_fwd(ub, "127.0.0.1"), "127.0.0.1");
 }
 
 /* A name in /etc/hosts has that address; for everything else it is in the DNS as before ("typetransparent"). */
@@ -144,6 +156,8 @@ reap(void *arg)
 			ctx_free(ctx);
 	}
 }
+
+static void renew(void *);
 
 /* ---- answers ---- */
 
@@ -238,6 +252,8 @@ start_waiting(void *arg)
 	struct dns_req	*req;
 
 	(void)arg;
+	if (dns.stale)
+		renew(NULL);
 	while (dns.running < RUNNING_MAX && (req = TAILQ_FIRST(&dns.waiting)) != NULL)
 		start(req);
 }
@@ -268,29 +284,75 @@ dns_cancel(struct dns_req *req)
 
 /* ---- configuration ---- */
 
-void
-dns_conf(const struct conf *conf)
+/* A context cannot change once it was asked: a new one takes its place, and what is under way ends in the old one. */
+static void
+renew(void *arg)
 {
 	struct dns_ctx	*ctx = xcalloc(1, sizeof(*ctx));
 	size_t		 i;
 
-	if (TAILQ_EMPTY(&dns.ctxs)) {
-		ev_defer_init(&dns.start, start_waiting, NULL);
-		ev_defer_init(&dns.reap, reap, NULL);
-	}
+	(void)arg;
+	dns.stale = false;
 	if ((ctx->ub = ub_ctx_create()) == NULL)
 		fatalx("libunbound: no context");
 	must(ub_ctx_debugout(ctx->ub, NULL), "debugout");
 	must(ub_ctx_async(ctx->ub, 1), "async");
 	for (i = 0; i < sizeof(options) / sizeof(options[0]); i++)
 		must(ub_ctx_set_option(ctx->ub, options[i].name, options[i].value), options[i].name);
-	set_servers(ctx->ub, conf);
+	set_servers(ctx->ub, dns.conf);
 	/* From here on libunbound's options are final. "test." is a domain like any other in somebody's own network. */
 	must(ub_ctx_zone_remove(ctx->ub, "test."), "test.");
-	dns_hosts_read("/etc/hosts", add_host, ctx->ub);
+	dns_hosts_read(dns.hosts, add_host, ctx->ub);
 	ev_fd_init(&ctx->ev, ub_fd(ctx->ub), answers_ready, ctx);
 	ev_fd_want(&ctx->ev, EV_R);
 	TAILQ_INSERT_HEAD(&dns.ctxs, ctx, next);
 	if (TAILQ_NEXT(ctx, next) != NULL)
 		ev_defer(&dns.reap);
+}
+
+static void
+renew_if_stale(void *arg)
+{
+	if (dns.stale)
+		renew(arg);
+}
+
+static void
+stale(void)
+{
+	dns.stale = true;
+	ev_defer(&dns.renew);
+}
+
+void
+dns_conf(const struct conf *conf)
+{
+	if (dns.conf == NULL) {
+		ev_defer_init(&dns.start, start_waiting, NULL);
+		ev_defer_init(&dns.reap, reap, NULL);
+		ev_defer_init(&dns.renew, renew_if_stale, NULL);
+	}
+	dns.conf = conf;
+	stale();
+}
+
+static void
+replace(int *file, int fd)
+{
+	if (*file != -1)
+		close(*file);
+	*file = fd;
+	stale();
+}
+
+void
+dns_resolv_conf(int fd)
+{
+	replace(&dns.resolv_conf, fd);
+}
+
+void
+dns_hosts(int fd)
+{
+	replace(&dns.hosts, fd);
 }

@@ -25,8 +25,11 @@ struct dns_answer {			/* valid during the callback */
 typedef void dns_cb(void *arg, const struct dns_answer *);
 struct dns_req;
 
-/* A (new) configuration: which servers are asked. What is under way goes on with the old ones. */
+/* A (new) configuration, which stays until the next: which servers are asked. What is under way goes on with the old ones. */
 void	 dns_conf(const struct conf *);
+/* The files as they are now, with their descriptors, which are kept. */
+void	 dns_resolv_conf(int fd);
+void	 dns_hosts(int fd);
 /* name: a valid domain name (addr_valid_domain), or one made by dns_reverse. */
 struct dns_req *dns_ask(const char *name, enum dns_type, dns_cb *, void *arg);
 void	 dns_cancel(struct dns_req *);

@@ -1,16 +1,18 @@
 /*
- * dns_hosts: reading /etc/hosts. Called by dns; owns nothing. A file that is missing or lines that are malformed are
- * passed over, as every resolver does.
+ * dns_hosts: reading /etc/hosts and /etc/resolv.conf. Called by dns; owns nothing. Lines that are malformed are passed over, as every
+ * resolver does.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "addr.h"
 #include "dns_hosts.h"
 
 #define NAMES_MAX 20000			/* of the whole file */
+#define SERVERS_MAX 10
 
 static bool
 usable_address(const char *s)
@@ -44,15 +46,48 @@ read_line(char *line, void (*cb)(void *, const char *, const char *, bool), void
 	return names;
 }
 
+/* The descriptor stays the caller's; it is read from the beginning. */
+static FILE *
+open_again(int fd)
+{
+	int	 again;
+	FILE	*f;
+
+	if (fd == -1 || lseek(fd, 0, SEEK_SET) == -1 || (again = dup(fd)) == -1)
+		return NULL;
+	if ((f = fdopen(again, "r")) == NULL)
+		close(again);
+	return f;
+}
+
+unsigned
+dns_servers_read(int fd, void (*cb)(void *, const char *), void *arg)
+{
+	char		 line[1024], *save, *word, *address;
+	unsigned	 n = 0;
+	FILE		*f = open_again(fd);
+
+	while (f != NULL && n < SERVERS_MAX && fgets(line, sizeof(line), f) != NULL) {
+		word = strtok_r(line, " \t\r\n", &save);
+		if (word == NULL || strcmp(word, "nameserver") != 0 || (address = strtok_r(NULL, " \t\r\n", &save)) == NULL)
+			continue;
+		cb(arg, address);
+		n++;
+	}
+	if (f != NULL)
+		fclose(f);
+	return n;
+}
+
 void
-dns_hosts_read(const char *file, void (*cb)(void *, const char *, const char *, bool), void *arg)
+dns_hosts_read(int fd, void (*cb)(void *, const char *, const char *, bool), void *arg)
 {
 	char		*line = NULL;
 	size_t		 size = 0;
 	unsigned	 names = 0;
 	FILE		*f;
 
-	if ((f = fopen(file, "re")) == NULL)
+	if ((f = open_again(fd)) == NULL)
 		return;
 	while (names < NAMES_MAX && getline(&line, &size, f) != -1)
 		names += read_line(line, cb, arg);

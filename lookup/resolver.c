@@ -12,11 +12,13 @@
 #include "mx_query.h"
 #include "xmalloc.h"
 
+MSG_RECEIVER(PARENT_TO_RESOLVER)
 MSG_RECEIVER(LISTENER_TO_RESOLVER)
 MSG_RECEIVER(DELIVER_TO_RESOLVER)
 MSG_SENDER(RESOLVER_TO_LISTENER)
 MSG_SENDER(RESOLVER_TO_DELIVER)
 
+static const struct msg_row from_parent[] = { MSG_ROWS(PARENT_TO_RESOLVER) };
 static const struct msg_row from_listener[] = { MSG_ROWS(LISTENER_TO_RESOLVER) };
 static const struct msg_row from_deliver[] = { MSG_ROWS(DELIVER_TO_RESOLVER) };
 
@@ -80,6 +82,24 @@ on_MX_ASK(struct edge *e, uint32_t id, struct p_mx_ask *p, int fd)
 	mx_ask(p->domain, p->literal_host != 0, mx_found, asker_new(e, id));
 }
 
+void
+on_RESOLV_CONF(struct edge *e, uint32_t id, struct p_none *p, int fd)
+{
+	(void)e;
+	(void)id;
+	(void)p;
+	dns_resolv_conf(fd);
+}
+
+void
+on_HOSTS(struct edge *e, uint32_t id, struct p_none *p, int fd)
+{
+	(void)e;
+	(void)id;
+	(void)p;
+	dns_hosts(fd);
+}
+
 static void
 peer(struct edge *e, enum prog prog, unsigned instance)
 {
@@ -110,6 +130,8 @@ main(int argc, char **argv)
 	static const struct child_ops ops = {
 		.prog = PROG_RESOLVER,
 		.log_name = "resolver",
+		.parent_rows = from_parent,
+		.n_parent_rows = sizeof(from_parent) / sizeof(from_parent[0]),
 		.peers = peers,
 		.n_peers = sizeof(peers) / sizeof(peers[0]),
 		.conf = dns_conf,

@@ -86,6 +86,9 @@ void	 parent_dirs(struct parent *);
 /* Whose rights each program gets. NULL, or which account is missing: then those of before hold. */
 const char *parent_accounts(struct parent *);
 
+/* parent_dns.c: to the resolver, now and when they change. */
+void	 parent_dns(struct parent *, struct edge *);
+
 /* parent_sockets.c */
 void	 parent_bind(struct parent *);			/* at start: start_fail if an address cannot be had */
 /* At a reload: what stays keeps its socket. NULL, or why the new set cannot be had (the old one stays). */

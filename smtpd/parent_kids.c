@@ -197,10 +197,17 @@ queue_setup(struct kid *k, bool fresh)
 }
 
 static void
+resolver_setup(struct kid *k, bool fresh)
+{
+	(void)fresh;
+	parent_dns(k->parent, k->edge);
+}
+
+static void
 setup(struct kid *k, bool fresh)
 {
 	static void (*const own[PROG__MAX])(struct kid *, bool) = {
-		[PROG_LISTENER] = listener_setup, [PROG_LOOKUP] = lookup_setup, [PROG_QUEUE] = queue_setup
+		[PROG_RESOLVER] = resolver_setup, [PROG_LISTENER] = listener_setup, [PROG_LOOKUP] = lookup_setup, [PROG_QUEUE] = queue_setup
 	};
 	struct parent *p = k->parent;
 	struct p_log log;

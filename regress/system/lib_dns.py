@@ -18,7 +18,7 @@ from lib import free_port, need
 
 HEAD = "$ORIGIN %s.\n$TTL 300\n@ SOA ns hostmaster 1 3600 600 86400 60\n@ NS ns\nns A 127.0.0.1\n"
 CONF = """server:
-  ip-address: 127.0.0.1@%(port)d
+  ip-address: %(host)s@%(port)d
   server-count: 1
   username: ""
   database: ""
@@ -34,10 +34,11 @@ remote-control:
 
 class Dns:
     def __init__(self, zones, port=None):
+        """port: of 127.0.0.1, or (port, address)"""
         nsd = need("nsd")
-        self.port = port or free_port()
+        self.port, self.host = port if isinstance(port, tuple) else (port or free_port(), "127.0.0.1")
         self.dir = tempfile.mkdtemp(prefix="postern-dns-")
-        conf = CONF % {"port": self.port, "dir": self.dir}
+        conf = CONF % {"port": self.port, "host": self.host, "dir": self.dir}
         for name, text in zones.items():
             with open(os.path.join(self.dir, name), "w", encoding="utf-8") as f:
                 f.write(HEAD % name + text)
@@ -56,7 +57,7 @@ class Dns:
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
                 s.settimeout(0.1)
                 try:
-                    s.sendto(question, ("127.0.0.1", self.port))
+                    s.sendto(question, (self.host, self.port))
                     answer = s.recv(512)
                     if answer[3] & 15 == 0 and answer[7] > 0:
                         return

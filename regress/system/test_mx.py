@@ -2,7 +2,9 @@
 
 Nothing here listens at port 25, so the MX set is that of a smarthost, whose port the configuration gives.
 """
-from lib import LOCAL, Postern, Sink, body_of
+import tempfile
+
+from lib import LOCAL, Postern, Sink, body_of, need_root, private_file
 from lib_dns import Dns, SilentDns
 
 ZONES = {
@@ -31,6 +33,21 @@ def test_next_host():
         got = sink.wait(1)
         assert body_of(got[0].content) == TEXT
         p.wait_log(r"to=<x@far\.test>, relay=good\.hub\.test\[127\.0\.0\.1\]:%d, .*status=sent" % sink.port)
+
+
+def test_resolv_conf_changes():
+    """A resolv.conf that is empty at the start and filled later, or points elsewhere, is noticed without a reload."""
+    need_root()
+    with tempfile.NamedTemporaryFile() as resolv, Sink() as sink:
+        private_file(resolv.name, "/etc/resolv.conf")
+        with Dns(ZONES, port=(53, "127.0.53.4")) as dns, Postern(LOCAL + CONF.replace("resolver 127.0.0.1@$dns\n", ""), sink=sink.port) as p:
+            p.wait_log(r"/etc/resolv\.conf names no name server")
+            resolv.write(b"nameserver 127.0.53.4\n")
+            resolv.flush()
+            p.wait_log(r"/etc/resolv\.conf changed")
+            send(p, "x@far.test")
+            sink.wait(1)
+            assert dns.port == 53
 
 
 def test_no_such_domain():
