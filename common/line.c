@@ -30,7 +30,7 @@ enum {
 	S_BOL,			/* behind CRLF: the one place where a dot may end the data */
 	S_DOT,			/* behind CRLF and a dot, which is held back */
 	S_DOT_CR,		/* behind CRLF, dot, CR, both held back */
-	S_BARE_BOL,		/* behind a bare CR or LF: a new line only if we normalise */
+	S_BARE_BOL,		/* behind a bare CR or LF: a new line only if that is mended */
 	S_BARE_DOT,		/* likewise and a dot, which is held back */
 	S__MAX
 };
@@ -42,6 +42,7 @@ enum { C_OTHER, C_CR, C_LF, C_DOT, C__MAX };
 #define T_BCR	8		/* the CR that was held back is bare */
 #define T_BLF	16		/* this LF is bare */
 #define T_END	32
+#define T_LONE	64		/* a dot alone, bounded by a bare LF */
 
 /*
  * A dot is taken off a line that has other bytes (4.5.2). A line that is a dot alone but is bounded by a bare CR or LF on
@@ -53,10 +54,10 @@ static const struct step {
 	[S_TEXT]     = { { 0, S_TEXT },	 { T_TAKE, S_CR },	    { T_TAKE | T_BLF, S_BARE_BOL }, { 0, S_TEXT } },
 	[S_CR]       = { { T_BCR, S_BARE_BOL }, { T_TAKE | T_BCR, S_CR }, { T_TAKE | T_CRLF, S_BOL }, { T_BCR, S_BARE_BOL } },
 	[S_BOL]      = { { 0, S_TEXT },	 { 0, S_TEXT },		    { 0, S_TEXT },		    { T_TAKE, S_DOT } },
-	[S_DOT]      = { { 0, S_TEXT },	 { T_TAKE, S_DOT_CR },	    { T_DOT, S_TEXT },		    { 0, S_TEXT } },
+	[S_DOT]      = { { 0, S_TEXT },	 { T_TAKE, S_DOT_CR },	    { T_DOT | T_LONE, S_TEXT },		    { 0, S_TEXT } },
 	[S_DOT_CR]   = { { T_DOT, S_CR }, { T_DOT, S_CR },	    { T_TAKE | T_END, S_BOL },	    { T_DOT, S_CR } },
 	[S_BARE_BOL] = { { 0, S_TEXT },	 { 0, S_TEXT },		    { 0, S_TEXT },		    { T_TAKE, S_BARE_DOT } },
-	[S_BARE_DOT] = { { 0, S_TEXT },	 { T_DOT, S_TEXT },	    { T_DOT, S_TEXT },		    { 0, S_TEXT } },
+	[S_BARE_DOT] = { { 0, S_TEXT },	 { T_DOT | T_LONE, S_TEXT }, { T_DOT | T_LONE, S_TEXT },		    { 0, S_TEXT } },
 };
 
 static const uint8_t crlf[] = "\r\n", dot[] = ".";
@@ -95,13 +96,22 @@ emit(struct feed *f, const uint8_t *p, size_t n)
 }
 
 static void
+note(struct datard *d, unsigned what)
+{
+	if (d->mend & what)
+		d->mended |= what;
+	else
+		d->bad |= what;
+}
+
+static void
 emit_text(struct feed *f, const uint8_t *p, size_t n)
 {
 	struct datard *d = f->d;
 
 	d->line_len += n;
 	if (d->line_len > d->line_max)
-		d->bad |= DATA_LONG;
+		note(d, DATA_LONG);
 	emit(f, p, n);
 }
 
@@ -116,8 +126,7 @@ emit_crlf(struct feed *f, const uint8_t *p)
 static void
 bare(struct feed *f, unsigned what)
 {
-	if (!f->d->normalise)
-		f->d->bad |= what;
+	note(f->d, what);
 	emit_crlf(f, crlf);
 }
 
@@ -159,6 +168,8 @@ step(struct feed *f)
 
 	if (s->deed & T_CRLF)
 		emit_crlf(f, f->p > f->in ? f->p - 1 : crlf);
+	if ((s->deed & T_LONE) && (d->mend & DATA_BARE_LF))
+		note(d, DATA_LONE_DOT);
 	if (s->deed & T_DOT)
 		emit_text(f, dot, 1);
 	if (s->deed & T_BCR)
@@ -174,10 +185,10 @@ step(struct feed *f)
 }
 
 void
-datard_init(struct datard *d, uint64_t max, size_t line_max, bool normalise, bool bdat)
+datard_init(struct datard *d, uint64_t max, size_t line_max, unsigned mend, bool bdat)
 {
 	/* The CRLF of the DATA command is the first of CRLF.CRLF: an empty message is a dot alone. */
-	*d = (struct datard){ .max = max, .line_max = line_max, .normalise = normalise, .bdat = bdat,
+	*d = (struct datard){ .max = max, .line_max = line_max, .mend = mend, .bdat = bdat,
 	    .state = bdat ? S_TEXT : S_BOL };
 }
 
@@ -200,7 +211,7 @@ datard_feed(struct datard *d, const uint8_t *in, size_t n, struct buf *out, bool
 			*end = (step(&f)->deed & T_END) != 0;
 	}
 	if (nul < f.p)
-		d->bad |= DATA_NUL;
+		note(d, DATA_NUL);
 	flush(&f);
 	return (size_t)(f.p - in);
 }

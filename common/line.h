@@ -22,21 +22,22 @@ long	line_command(const struct buf *, size_t *next, bool *bare);
 #define DATA_BARE_LF	2
 #define DATA_NUL	4
 #define DATA_LONG	8	/* a line over the limit */
+#define DATA_LONE_DOT	32	/* a dot alone on a line that a bare LF bounds: no text has that by mistake */
 #define DATA_BIG	16	/* over max bytes: the rest is read and dropped */
 
 struct datard {
 	uint64_t	 max;		/* most bytes of message */
 	size_t		 line_max;	/* longest line without CRLF */
-	bool		 normalise;	/* bare CR and LF become CRLF instead of an error (a bare-LF "dot" line never ends DATA) */
+	unsigned	 mend;		/* DATA_* that are no error: a bare CR or LF becomes CRLF (DATA_LONE_DOT never ends DATA), the rest stays */
 	bool		 bdat;		/* no dot: bytes are counted by the caller */
 	/* state */
 	uint64_t	 total;		/* bytes of message so far (after un-stuffing) */
 	size_t		 line_len;
-	unsigned	 bad;		/* DATA_* seen */
+	unsigned	 bad, mended;	/* DATA_* seen */
 	int		 state;
 };
 
-void	datard_init(struct datard *, uint64_t max, size_t line_max, bool normalise, bool bdat);
+void	datard_init(struct datard *, uint64_t max, size_t line_max, unsigned mend, bool bdat);
 /*
  * Takes from in, adds message bytes (dot-unstuffed, CRLF line ends) to out; returns bytes consumed. *end is set when the
  * final CRLF.CRLF was consumed; what follows belongs to the next command. Once bad is set nothing more is added.

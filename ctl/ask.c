@@ -52,13 +52,13 @@ runtime_connect(const char *dir, const char *name)
 }
 
 static bool
-send_command(int fd, bool json, char *const *words, int n)
+send_command(int fd, enum ask_mode mode, char *const *words, int n)
 {
 	struct buf line = BUF_INIT;
 	bool ok = true;
 	ssize_t sent;
 
-	buf_adds(&line, json ? "json" : "text");
+	buf_adds(&line, mode == ASK_JSON ? "json" : "text");
 	for (int i = 0; i < n; i++) {
 		buf_adds(&line, "\t");
 		buf_adds(&line, words[i]);
@@ -77,11 +77,12 @@ send_command(int fd, bool json, char *const *words, int n)
 
 /* One line of the answer; -1: go on. */
 static int
-show_line(const char *line)
+show_line(const char *line, enum ask_mode mode)
 {
 	switch (*line) {
 	case ' ':
-		fputs(line + 1, stdout);
+		if (mode != ASK_SILENT)
+			fputs(line + 1, stdout);
 		return -1;
 	case '!':
 		fprintf(stderr, "%s: %s", getprogname(), line + 1);
@@ -95,20 +96,20 @@ show_line(const char *line)
 }
 
 int
-ask(int fd, bool json, char *const *words, int n)
+ask(int fd, enum ask_mode mode, char *const *words, int n)
 {
 	char *line = NULL;
 	size_t size = 0;
 	int code = -1;
 	FILE *f;
 
-	if (!send_command(fd, json, words, n) || (f = fdopen(fd, "r")) == NULL) {
+	if (!send_command(fd, mode, words, n) || (f = fdopen(fd, "r")) == NULL) {
 		warn("the connection to Postern broke");
 		close(fd);
 		return EX_UNAVAILABLE;
 	}
 	while (code == -1 && getline(&line, &size, f) > 0)
-		code = show_line(line);
+		code = show_line(line, mode);
 	if (code == -1) {
 		warnx("Postern ended the connection before the answer was complete; ask again");
 		code = EX_UNAVAILABLE;

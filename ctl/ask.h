@@ -14,10 +14,11 @@ const char *runtime_dir(void);
 int	 runtime_connect(const char *dir, const char *name);
 
 /*
- * Sends one command (words, n of them) and copies the answer: text to standard output, complaints to standard error.
+ * Sends one command (words, n of them) and copies the answer: text to standard output, complaints to standard error. ASK_SILENT: complaints alone.
  * Gives the exit code that the daemon ends its answer with; EX_UNAVAILABLE if the connection breaks before.
  * Closes fd.
  */
-int	 ask(int fd, bool json, char *const *words, int n);
+enum ask_mode { ASK_TEXT, ASK_JSON, ASK_SILENT };
+int	 ask(int fd, enum ask_mode, char *const *words, int n);
 
 #endif

@@ -99,5 +99,5 @@ main(int argc, char **argv)
 		path = xasprintf("%s/control.sock", runtime_dir());
 	if ((fd = connect_path(path)) == -1)
 		errx(EX_UNAVAILABLE, "%s: %s", path, why_not(errno));
-	return ask(fd, json, argv + optind, argc - optind);
+	return ask(fd, json ? ASK_JSON : ASK_TEXT, argv + optind, argc - optind);
 }

@@ -7,6 +7,7 @@
  */
 #include <err.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
@@ -58,15 +59,16 @@ full_name(const struct options *o)
 
 /* ---- addresses ---- */
 
-/*
- * The domain for added fields: Debian's /etc/mailname, else the daemon's own name. The envelope's addresses without one are
- * left to the daemon, whose configuration says what they mean.
- */
+/* The domain for added fields is the daemon's, whose configuration completes all other addresses; another daemon does not tell it. */
 static const char *
 mail_domain(const struct submit *s)
 {
 	static char line[256];
-	FILE *f = fopen("/etc/mailname", "r");
+	FILE *f;
+
+	if (addr_valid_domain(s->domain, false))
+		return s->domain;
+	f = fopen("/etc/mailname", "r");
 
 	if (f != NULL) {
 		if (fgets(line, sizeof(line), f) == NULL)
@@ -191,7 +193,7 @@ mode_send(const struct options *o)
 }
 
 static int
-mode_ask(char *const *words, int n)
+mode_ask(enum ask_mode mode, char *const *words, int n)
 {
 	int fd = runtime_connect(runtime_dir(), "control.sock");
 
@@ -199,7 +201,29 @@ mode_ask(char *const *words, int n)
 		warnx("Postern is not running (%s/control.sock: %s); start posternd", runtime_dir(), strerror(errno));
 		return EX_UNAVAILABLE;
 	}
-	return ask(fd, false, words, n);
+	return ask(fd, mode, words, n);
+}
+
+/* Nothing that waits is no failure. */
+static int
+mode_run(const char *what)
+{
+	int code = mode_ask(ASK_SILENT, (char *[]){ (char[]){ "queue" }, (char[]){ "retry" }, xstrdup(what) }, 3);
+
+	return code == 1 ? EX_OK : code;
+}
+
+/* A descriptor that the caller closed would be the next that is opened: what is printed would go into the SMTP session. */
+static void
+open_standard(void)
+{
+	int fd;
+
+	for (fd = open("/dev/null", O_RDWR); fd != -1 && fd <= STDERR_FILENO; fd = open("/dev/null", O_RDWR))
+		;
+	if (fd == -1)
+		_exit(EX_OSERR);
+	close(fd);
 }
 
 int
@@ -207,15 +231,17 @@ main(int argc, char **argv)
 {
 	struct options o;
 
+	open_standard();
+	unsetenv("POSIXLY_CORRECT");		/* options stand behind recipients too */
 	signal(SIGPIPE, SIG_IGN);
 	options_read(&o, argc, argv);
 	switch (o.mode) {
 	case MODE_SEND:
 		return mode_send(&o);
 	case MODE_LIST:
-		return mode_ask((char *[]){ (char[]){ "mailq" } }, 1);
+		return mode_ask(ASK_TEXT, (char *[]){ (char[]){ "mailq" } }, 1);
 	case MODE_RUN:
-		return mode_ask((char *[]){ (char[]){ "queue" }, (char[]){ "retry" }, (char[]){ "all" } }, 3);
+		return mode_run(o.run);
 	default:
 		return EX_OK;		/* tables are read when they change: there is nothing to rebuild */
 	}

@@ -18,6 +18,7 @@ enum mode { MODE_SEND, MODE_LIST, MODE_ALIASES, MODE_RUN, MODE_NOTHING };
 
 struct options {
 	enum mode	 mode;
+	const char	*run;			/* MODE_RUN: what is tried now, as posternctl queue retry has it */
 	bool		 from_header;		/* -t */
 	bool		 dot_is_text;		/* -i */
 	const char	*sender;		/* -f: NULL: the caller; "": <> */

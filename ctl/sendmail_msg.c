@@ -63,6 +63,17 @@ is_line(const char *line, size_t n, const char *what)
 	return n == strlen(what) && memcmp(line, what, n) == 0;
 }
 
+static size_t
+without_nul(char *line, size_t n)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (line[i] != '\0')
+			line[kept++] = line[i];
+	return kept;
+}
+
 void
 message_read(struct message *m, bool dot_is_text)
 {
@@ -76,6 +87,7 @@ message_read(struct message *m, bool dot_is_text)
 		n = (size_t)got;
 		if (line[n - 1] == '\n')
 			n--;
+		n = without_nul(line, n);
 		if (!dot_is_text && is_line(line, n, "."))
 			break;
 		if (is_line(line, n, ""))
@@ -198,15 +210,20 @@ add_missing(struct buf *out, const char *prefix, const bool have[3], const struc
 		add_message_id(out, prefix, facts->domain);
 }
 
-/* What programs that think of mailboxes write in front: not a field. */
+/* What programs that think of mailboxes write in front: not fields. */
 static size_t
-from_line(const char *text, size_t len)
+from_lines(const char *text, size_t len)
 {
-	const char *lf;
+	const char *lf, *e = text + len, *p = text;
 
-	if (len < 5 || memcmp(text, "From ", 5) != 0 || (lf = memchr(text, '\n', len)) == NULL)
-		return 0;
-	return (size_t)(lf + 1 - text);
+	while (p < e) {
+		size_t quoted = *p == '>';
+
+		if ((size_t)(e - p) < quoted + 5 || memcmp(p + quoted, "From ", 5) != 0 || (lf = memchr(p, '\n', (size_t)(e - p))) == NULL)
+			break;
+		p = lf + 1;
+	}
+	return (size_t)(p - text);
 }
 
 void
@@ -216,7 +233,7 @@ message_complete(struct message *m, const struct message_facts *facts)
 	struct buf kept = BUF_INIT, out = BUF_INIT;
 	struct header h = { .rcpt_block = 0 };
 	struct hdr_field f;
-	size_t skip = from_line(text, m->text.len), at = 0, len = m->text.len - skip;
+	size_t skip = from_lines(text, m->text.len), at = 0, len = m->text.len - skip;
 
 	text += skip;
 	while (hdr_next(text, len, &at, &f)) {

@@ -41,16 +41,25 @@ set_mode(struct options *o, const char *arg)
 	errx(EX_USAGE, "-b%s: this sendmail has -bm (send), -bp (list the queue) and -bi (newaliases)", arg);
 }
 
-/* -q alone: try everything now; -q5m was for a daemon. Part of a queue is posternctl's. */
+/* -q alone: try everything now; -q5m was for a daemon. More of a choice is posternctl's. */
 static void
 set_queue(struct options *o, const char *arg)
 {
-	if (arg == NULL)
+	static const struct { char letter; const char *condition; } parts[] = { { 'I', "id=" }, { 'R', "to=" }, { 'S', "from=" } };
+
+	o->mode = MODE_NOTHING;
+	if (arg == NULL) {
 		o->mode = MODE_RUN;
-	else if (strchr("IRSG!", *arg) != NULL && *arg != '\0')
-		errx(EX_USAGE, "-q%s: use posternctl queue retry ID", arg);
-	else
-		o->mode = MODE_NOTHING;
+		o->run = "all";
+		return;
+	}
+	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++)
+		if (*arg == parts[i].letter) {
+			o->mode = MODE_RUN;
+			o->run = xasprintf("%s%s", parts[i].condition, arg + 1);
+		}
+	if (o->mode == MODE_NOTHING && strchr("G!Q", *arg) != NULL && *arg != '\0')
+		errx(EX_USAGE, "-q%s: use posternctl queue retry", arg);
 }
 
 /* -f '' and -f '<>' are the null sender; one pair of brackets is stripped. */

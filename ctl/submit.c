@@ -101,6 +101,8 @@ note_extension(void *arg, const char *line)
 		s->smtputf8 = true;
 	else if (strcasecmp(line, "DSN") == 0)
 		s->dsn = true;
+	else if (strncasecmp(line, "X-DOMAIN ", 9) == 0)
+		strlcpy(s->domain, line + 9, sizeof(s->domain));
 	else if (strncasecmp(line, "LIMITS", 6) == 0 && (line = strcasestr(line, "RCPTMAX=")) != NULL)
 		s->rcpt_max = strtoul(line + 8, NULL, 10);
 }

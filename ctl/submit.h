@@ -16,6 +16,7 @@ struct submit {
 	struct buf	 in;
 	struct buf	 out;
 	char		 server[256];		/* its name, from the greeting */
+	char		 domain[256];		/* what completes addresses, "" if it does not say */
 	bool		 eightbit, smtputf8, dsn;
 	unsigned long	 rcpt_max;		/* 0: it does not say */
 };

@@ -29,12 +29,22 @@ most(void)
 	return child_conf()->limit[LIM_MESSAGE_SIZE] * 2 + EXCESS;
 }
 
+/* What is no error of this client: programs of this host write all kinds of line ends, and nobody would tell them of a refusal. */
+static unsigned
+mended(const struct session *s)
+{
+	if (s->socket)
+		return DATA_BARE_CR | DATA_BARE_LF | DATA_LONE_DOT | DATA_NUL | DATA_LONG;
+	return (s->door->normalise ? DATA_BARE_CR | DATA_BARE_LF | DATA_LONE_DOT : 0) | (s->exempt ? DATA_BARE_LF : 0);
+}
+
 static void
 begin(struct session *s, bool bdat)
 {
 	const struct conf *conf = child_conf();
 
-	datard_init(&s->tx->rd, conf->limit[LIM_MESSAGE_SIZE], conf->limit[LIM_LINE_LENGTH], s->door->normalise, bdat);
+	datard_init(&s->tx->rd, conf->limit[LIM_MESSAGE_SIZE], conf->limit[LIM_LINE_LENGTH], mended(s), bdat);
+	tx_mend(s);
 	s->rate_since = ev_now_ms();
 	s->rate_bytes = 0;
 }

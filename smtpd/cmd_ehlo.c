@@ -86,5 +86,9 @@ cmd_ehlo(struct session *s, char *arg)
 		session_line(s, 250, NULL, false, fixed[i]);
 	snprintf(text, sizeof(text), "SIZE %" PRIu64, conf->limit[LIM_MESSAGE_SIZE]);
 	session_line(s, 250, NULL, false, text);
+	if (s->socket) {		/* for sendmail: what completes the addresses that it writes itself */
+		snprintf(text, sizeof(text), "X-DOMAIN %s", conf->domain);
+		session_line(s, 250, NULL, false, text);
+	}
 	session_reply(s, 250, NULL, "LIMITS RCPTMAX=%" PRIu64, conf->limit[LIM_RECIPIENTS]);
 }

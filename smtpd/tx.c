@@ -36,6 +36,7 @@ static struct {
 	uint64_t	 next_id, ids_left;
 	bool		 asked;			/* for a lease */
 	struct buf	 scratch;		/* message bytes of the current call */
+	struct buf	 raw;			/* the same before they are mended */
 	char		**action;		/* names that were ever used */
 	size_t		 naction;
 } txs;
@@ -81,6 +82,7 @@ tx_free(struct tx *tx)
 	free(tx->rcpt);
 	free(tx->hash);
 	free(tx->envid);
+	mend_free(&tx->mend);
 	free(tx);
 }
 
@@ -302,7 +304,7 @@ static const struct {
 	const char	*dsn, *text;
 } faults[] = {
 	{ DATA_BIG, 552, "5.3.4", "the message is larger than this server takes" },
-	{ DATA_BARE_CR | DATA_BARE_LF, 550, "5.5.2", "lines must end with CRLF; a bare CR or LF was sent" },
+	{ DATA_BARE_CR | DATA_BARE_LF | DATA_LONE_DOT, 550, "5.5.2", "lines must end with CRLF; a bare CR or LF was sent" },
 	{ DATA_NUL, 550, "5.6.0", "the message has a NUL byte" },
 	{ DATA_LONG, 550, "5.6.0", "the message has a line that is too long" }
 };
@@ -346,11 +348,49 @@ forward(struct session *s)
 }
 
 void
+tx_mend(struct session *s)
+{
+	unsigned what = s->socket ? MEND_NUL | MEND_LONG | MEND_FROM | MEND_DOMAIN : s->local ? MEND_DOMAIN : 0;
+
+	mend_free(&s->tx->mend);
+	mend_init(&s->tx->mend, what, child_conf()->domain);
+}
+
+/* What the reader gives goes straight to scratch, or through what mends it. */
+static struct buf *
+read_into(const struct tx *tx)
+{
+	if (tx->mend.what == 0)
+		return &txs.scratch;
+	buf_reset(&txs.raw, 2 * DATA_BYTES);
+	return &txs.raw;
+}
+
+static void
+mend(struct tx *tx)
+{
+	if (tx->mend.what != 0 && tx->code == 0 && txs.raw.len > 0)
+		mend_feed(&tx->mend, buf_data(&txs.raw), txs.raw.len, &txs.scratch);
+}
+
+static void
+log_mended(struct session *s)
+{
+	const struct tx *tx = s->tx;
+	const char *words = mend_words(tx->mend.done);
+	bool bare = (tx->rd.mended & (DATA_BARE_CR | DATA_BARE_LF)) != 0;
+
+	if (bare || *words != '\0')
+		log_info("%s: mended: %s%s%s", qid_text(tx->id).s, bare ? "bare line ends made CRLF" : "", bare && *words != '\0' ? ", " : "", words);
+}
+
+void
 tx_feed(struct session *s, const uint8_t *p, size_t n, size_t *used, bool *end)
 {
 	clear_scratch(s);
-	*used = datard_feed(&s->tx->rd, p, n, &txs.scratch, end);
+	*used = datard_feed(&s->tx->rd, p, n, read_into(s->tx), end);
 	fault(s);
+	mend(s->tx);
 	if (txs.scratch.len > 0)
 		forward(s);
 }
@@ -386,13 +426,18 @@ tx_complete(struct session *s)
 
 	clear_scratch(s);
 	if (tx->rd.bdat)
-		datard_finish(&tx->rd, &txs.scratch);
+		datard_finish(&tx->rd, read_into(tx));
 	fault(s);
+	if (tx->rd.bdat)
+		mend(tx);
+	if (tx->mend.what != 0 && tx->code == 0)
+		mend_end(&tx->mend, &txs.scratch);
 	forward(s);
 	if (tx->code != 0) {
 		tx_verdict(s);
 		return;
 	}
+	log_mended(s);
 	send_TX_COMMIT(txs.queue, tx->number, NULL, -1);
 	session_wait(s, WAIT_DONE, DONE_WAIT_MS, NULL);
 }

@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include "addr.h"
 #include "line.h"
+#include "mend.h"
 #include "msg.h"
 
 struct session;
@@ -36,6 +37,7 @@ struct tx {
 	size_t		 hash_size;
 
 	struct datard	 rd;
+	struct mend	 mend;			/* of a local client's message; what is 0: nothing */
 	unsigned	 code;			/* the verdict before the end; 0: none */
 	char		 dsn[12];
 	const char	*text;
@@ -52,6 +54,8 @@ void	 tx_rcpt(struct tx *, const struct p_env_rcpt *);	/* takes over its block *
 enum tx_id { ID_OK, ID_WAIT, ID_NONE };
 enum tx_id tx_take_id(struct session *, void (*then)(struct session *));
 
+/* A message begins: what is put right in it, by who the client is. */
+void	 tx_mend(struct session *);
 /* Message bytes. The first ones take the envelope and our Received: with them. */
 void	 tx_feed(struct session *, const uint8_t *, size_t, size_t *used, bool *end);
 void	 tx_complete(struct session *);		/* the end was read: commits, or answers the verdict */

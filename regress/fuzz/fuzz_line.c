@@ -33,7 +33,7 @@ feed(const uint8_t *in, size_t n, bool normalise, bool bdat, size_t piece)
 	struct result r = { BUF_INIT, 0, 0, false };
 	struct datard d;
 
-	datard_init(&d, 2000, 200, normalise, bdat);
+	datard_init(&d, 2000, 200, normalise ? DATA_BARE_CR | DATA_BARE_LF | DATA_LONE_DOT : 0, bdat);
 	while (r.used < n && !r.end) {
 		size_t k = piece == 0 || piece > n - r.used ? n - r.used : piece;
 		size_t took = datard_feed(&d, in + r.used, k, &r.out, &r.end);

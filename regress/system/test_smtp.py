@@ -140,7 +140,7 @@ def test_error_reset():
             assert not s.cmd("DATA").startswith("354"), first
         codes(s, [("RSET", "250"), ("MAIL FROM:<a@b.test>", "250"), ("RCPT TO:<u@elsewhere.test>", "550"), ("DATA", "554 5.5.1"),
                   ("RCPT TO:<u@example.test>", "250"), ("NOOP", "250"), ("VRFY x", "25"), ("HELP", "214"), ("DATA", "354")])
-        s.send("x: y\r\n\r\nbare\nlf\r\n.\r\n")
+        s.send("x: y\r\n\r\nbare\rcr\r\n.\r\n")
         assert s.reply().startswith("550 5.5.2")
         codes(s, [("DATA", "503"), ("RCPT TO:<u@example.test>", "503"), ("MAIL FROM:<a@b.test>", "250")])
 

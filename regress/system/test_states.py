@@ -9,7 +9,7 @@ action nowhere discard
 match from any for domain example.test action nowhere
 """
 GOOD = b"Subject: x\r\n\r\nhi\r\n"
-BAD = b"Subject: x\r\n\r\nbare\nlf\r\n"
+BAD = b"Subject: x\r\n\r\nbare\rcr\r\n"
 
 
 class Model:

@@ -60,7 +60,7 @@ feed(const char *in, size_t n, bool normalise, bool bdat, size_t first, size_t t
 	struct datard d;
 	struct buf out = BUF_INIT;
 
-	datard_init(&d, MAX_HERE, LINE_MAX_HERE, normalise, bdat);
+	datard_init(&d, MAX_HERE, LINE_MAX_HERE, normalise ? DATA_BARE_CR | DATA_BARE_LF | DATA_LONE_DOT : 0, bdat);
 	for (size_t size = first; r.used < n && !r.end; size = then) {
 		size_t left = n - r.used, k = size == 0 || size > left ? left : size, took;
 		uint8_t *piece = malloc(k);
@@ -528,9 +528,37 @@ test_scan_long(void)
 	free(in);
 }
 
+/* Bare LF alone is mended, as for programs of this host. */
+static void
+test_only_lf(void)
+{
+	static const struct { const char *in; unsigned bad; const char *out; } rows[] = {
+		{ "a\nb\n\nc\r\n.\r\n", 0, "a\r\nb\r\n\r\nc\r\n" },
+		{ "a\n..b\r\n..c\r\n.\r\n", 0, "a\r\n.b\r\n.c\r\n" },
+		{ "a\n.\nb\r\n.\r\n", DATA_LONE_DOT, NULL }, { "a\n.\r\nb\r\n.\r\n", DATA_LONE_DOT, NULL },
+		{ "a\r\n.\nb\r\n.\r\n", DATA_LONE_DOT, NULL }, { "a\rb\r\n.\r\n", DATA_BARE_CR, NULL },
+	};
+	struct buf out = BUF_INIT;
+	struct datard d;
+	size_t i;
+	bool end;
+
+	for (i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		buf_reset(&out, 0);
+		datard_init(&d, MAX_HERE, LINE_MAX_HERE, DATA_BARE_LF, false);
+		TEST_INT(datard_feed(&d, (const uint8_t *)rows[i].in, strlen(rows[i].in), &out, &end), strlen(rows[i].in));
+		TEST(end);
+		TEST_INT(d.bad, rows[i].bad);
+		if (rows[i].out != NULL)
+			TEST_STR(buf_str(&out), rows[i].out);
+	}
+	buf_free(&out);
+}
+
 int
 main(void)
 {
+	test_only_lf();
 	test_command();
 	test_texts();
 	test_smuggling();
