@@ -63,18 +63,6 @@ init_lists(struct spool *s)
 	TAILQ_INIT(&s->finished);
 }
 
-/* The loop only has to turn: spool_turn does the rest. */
-static void
-sync_ready(void *arg, int what)
-{
-	struct spool *s = arg;
-	uint64_t n;
-
-	(void)what;
-	while (read(sync_eventfd(s->sync), &n, sizeof n) == -1 && errno == EINTR)
-		continue;
-}
-
 static void
 overdue(void *arg)
 {
@@ -106,8 +94,6 @@ spool_open(const struct spool_hooks *hooks)
 	s->sync = sync_open();
 	if (make_now(s) == -1)
 		log_warn("cannot make a segment: %m");
-	ev_fd_init(&s->sync_ev, sync_eventfd(s->sync), sync_ready, s);
-	ev_fd_want(&s->sync_ev, EV_R);
 	return s;
 }
 
@@ -133,7 +119,6 @@ spool_close(struct spool *s)
 	commit_close(s);
 	seal_current(s);
 	commit_close(s);
-	ev_fd_clear(&s->sync_ev);
 	ev_timer_clear(&s->durable);
 	compact_close(s);
 	sync_close(s->sync);

@@ -126,7 +126,6 @@ struct spool {
 	struct sync_item *items;
 	struct seg	**item_seg;		/* beside items: NULL for files and the directory */
 	size_t		 nitems, cap_items, new_item;	/* new_item: the header of the segment that is being made; SIZE_MAX: not there */
-	struct ev_fd	 sync_ev;
 	struct ev_timer	 durable;		/* marks or unlinks wait for a sync */
 	bool		 overdue;
 	int		 dir_fd;

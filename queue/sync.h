@@ -1,7 +1,7 @@
 /*
- * sync: the one helper thread: it brings files (fdatasync) and directories (fsync) to the disk and does nothing else.
+ * sync: brings files (fdatasync) and directories (fsync) to the disk by a helper thread.
  *
- * Used by commit.c, one job at a time: sync_start, then the eventfd becomes readable, then sync_finished says true once.
+ * Used by commit.c, one job at a time: sync_start, then the loop turns when it is done, and sync_finished says true once.
  * The items belong to the thread from sync_start to that moment.
  */
 #ifndef SYNC_H
@@ -20,7 +20,6 @@ struct sync_item {
 
 struct sync *sync_open(void);
 void	 sync_close(struct sync *);
-int	 sync_eventfd(const struct sync *);
 void	 sync_start(struct sync *, struct sync_item *, size_t);
 bool	 sync_running(const struct sync *);
 bool	 sync_finished(struct sync *, bool wait);
