@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "log.h"
+#include "order.h"
 #include "spool_priv.h"
 #include "xmalloc.h"
 
@@ -236,6 +237,31 @@ write_group(struct spool *s)
 	return g;
 }
 
+/* ---- marks ---- */
+
+/* Of a segment that is not in the job none may wait. What a segment that failed has is as far as it will ever be. */
+static void
+marks_in_job(struct spool *s)
+{
+	s->marks_job = TAILQ_EMPTY(&s->dirty) ? order_marks() : 0;
+}
+
+static void
+marks_harvested(struct spool *s)
+{
+	order_durable(s->marks_job);
+	s->marks_job = 0;
+}
+
+void
+spool_hurry(struct spool *s)
+{
+	if (order_marks_durable() == order_marks() || s->overdue)
+		return;
+	s->overdue = true;
+	ev_wake();
+}
+
 /* ---- the job ---- */
 
 static void
@@ -318,8 +344,11 @@ begin(struct spool *s)
 	add_header(s);
 	add_dir(s, g);
 	s->overdue = false;
+	marks_in_job(s);
 	if (s->nitems > 0)
 		sync_start(s->sync, s->items, s->nitems);
+	else
+		marks_harvested(s);
 }
 
 /* ---- the harvest ---- */
@@ -459,6 +488,7 @@ harvest(struct spool *s)
 	harvest_group(s);
 	harvest_files(s);
 	harvest_header(s);
+	marks_harvested(s);
 	s->nitems = 0;
 	if (!TAILQ_EMPTY(&s->dirty) || s->dir_gen > s->dir_synced)
 		durable_soon(s);

@@ -403,7 +403,7 @@ client_pause(const struct client *c)
 static void
 go_on(struct client *c)
 {
-	bool may = c->step != NULL && !behind(c) && rows_reached(c->ticket);
+	bool may = c->step != NULL && !behind(c) && rows_reached(c->ticket) && index_stored(control_index(), c->stored);
 
 	if (may && !control_overrun() && c->step(c)) {
 		if (!c->closing)

@@ -51,7 +51,6 @@ acted(struct client *c, const struct query *q)
 {
 	const char *did = act_words[q->act].did;
 
-	index_soon(control_index());
 	log_info("queue %s: %s, %s, by uid %u", act_words[q->act].name, plural(q->done_messages, "message").s,
 	    plural(q->done_recipients, "recipient").s, c->uid);
 	if (c->json)
@@ -117,6 +116,15 @@ acted_step(struct client *c)
 	return true;
 }
 
+/* Rows and marks are on their way; the answer comes when no kill takes them back. */
+static bool
+store_step(struct client *c)
+{
+	c->stored = index_soon(control_index());
+	c->step = acted_step;
+	return false;
+}
+
 /* Who is told that it is done finds it so in the index: the rows of many recipients are written by and by. */
 static bool
 act_step(struct client *c)
@@ -126,7 +134,7 @@ act_step(struct client *c)
 	while (!control_overrun() && (q->turn != 0 || ready_may_load())) {
 		if (q->turn == 0 && !idset_next(q->seen, &q->at, &q->turn)) {
 			c->ticket = rows_ticket();
-			c->step = acted_step;
+			c->step = store_step;
 			ev_wake();
 			return false;
 		}

@@ -5,10 +5,13 @@
  * live counts and totals are stored in the same one. The first error breaks the index for this run: every call says so,
  * nothing here ends the process. What SQLite calls corrupt goes to quarantine/ at once, so that the next start makes a new one.
  *
+ * What SQLite writes and syncs is done behind it by a helper, in that order (index_vfs.c): no commit and no checkpoint waits for the disk.
+ *
  * A full disk is no error if it can be helped: after each commit the log has room for the next, or all moves into memory; and back to
  * the disk when that has room again. Both are copies between two transactions, so nothing but the place changes.
  */
 #include <sqlite3.h>
+#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,13 +20,15 @@
 #include "ev.h"
 #include "index.h"
 #include "index_priv.h"
+#include "index_vfs.h"
 #include "log.h"
+#include "order.h"
 #include "xmalloc.h"
 
 #define COMMIT_MS	10
+#define COMMIT_LATER_MS	100			/* while marks are on their way, which the disk must have first */
 #define HOME_MS		(30 * 1000)		/* so long there must be room before it goes back to the disk */
-#define CHUNK_BYTES	(1024 * 1024)		/* in which index.db grows; not on a small disk */
-#define CHUNK_FROM	8000			/* pages of the log */
+#define BEHIND_BYTES	(32u * 1024 * 1024)	/* with more on its way to the disk rows gather in one transaction */
 #define NO_ROOM		"the disk is full"
 #define CANNOT_WRITE	"index.db cannot be written"
 #define CANNOT_OPEN	"index.db cannot be opened"
@@ -185,7 +190,7 @@ connect_to(const char *name)
 	sqlite3 *db;
 
 	if (sqlite3_open_v2(name, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW,
-	    NULL) != SQLITE_OK) {
+	    late_vfs()) != SQLITE_OK) {
 		log_error("%s: %s", name, sqlite3_errmsg(db));
 		sqlite3_close(db);
 		return NULL;
@@ -253,10 +258,15 @@ committed(void *arg, sqlite3 *db, const char *name, int pages)
 static int
 empty_log(struct index *ix)
 {
-	int pages, done, rc = sqlite3_wal_checkpoint_v2(ix->db, "main", SQLITE_CHECKPOINT_PASSIVE, &pages, &done);
+	int pages, done, rc;
+	uint64_t begun = ev_busy_us();
 
+	rc = sqlite3_wal_checkpoint_v2(ix->db, "main", SQLITE_CHECKPOINT_PASSIVE, &pages, &done);
 	if (rc == SQLITE_OK && done == pages)
 		ix->log.pages = 0;
+	ix->emptied = late_number();
+	ix->emptied_at = ev_now_ms();
+	ix->emptied_us = ev_busy_us() - begun;
 	return rc & 0xff;
 }
 
@@ -264,13 +274,18 @@ empty_log(struct index *ix)
 static bool
 begin_log(struct index *ix)
 {
-	int chunk = CHUNK_BYTES;
-	bool room = index_log_begin(&ix->log);
-
 	sqlite3_wal_hook(ix->db, committed, ix);
-	if (ix->log.most >= CHUNK_FROM)
-		sqlite3_file_control(ix->db, "main", SQLITE_FCNTL_CHUNK_SIZE, &chunk);
-	return room;
+	return index_log_begin(&ix->log);
+}
+
+/* What the last emptying of the log cost, here and the disk, says how long it may become. */
+static void
+measure_log(struct index *ix)
+{
+	if (ix->emptied_at == 0 || !late_reached(ix->emptied))
+		return;
+	index_log_took(&ix->log, ix->emptied_us, ev_now_ms() - ix->emptied_at);
+	ix->emptied_at = 0;
 }
 
 /* ---- into memory, and back to the disk ---- */
@@ -323,6 +338,7 @@ go_to_memory(struct index *ix, const char *why)
 		ix->broken = true;
 		return;
 	}
+	late_off();
 	index_files_remove();
 	ix->memory = why;
 	ix->since_room = 0;
@@ -333,13 +349,14 @@ go_to_memory(struct index *ix, const char *why)
 static void
 keep_room(struct index *ix)
 {
-	int rc = SQLITE_OK;
+	bool full = ix->log.pages >= ix->log.most && late_reached(ix->emptied);
+	int error = late_error();
 
-	if (ix->log.pages >= ix->log.most || !index_log_room(&ix->log))
-		rc = empty_log(ix);
-	if (rc == SQLITE_IOERR)
-		go_to_memory(ix, CANNOT_WRITE);
-	else if (rc == SQLITE_FULL || !index_log_room(&ix->log))
+	if (error == 0 && (full || !index_log_room(&ix->log)) && empty_log(ix) == SQLITE_IOERR)
+		error = EIO;
+	if (error != 0)
+		go_to_memory(ix, error == ENOSPC || error == EDQUOT || error == EFBIG ? NO_ROOM : CANNOT_WRITE);
+	else if (!index_log_room(&ix->log))
 		go_to_memory(ix, NO_ROOM);
 }
 
@@ -379,6 +396,7 @@ go_home(struct index *ix)
 	}
 	ix->memory = NULL;
 	begin_log(ix);
+	late_on();
 	log_info("the index is on the disk again");
 }
 
@@ -450,17 +468,53 @@ commit(struct index *ix)
 		keep_room(ix);
 }
 
-void
-index_turn(struct index *ix, bool force)
+/* A disk that is far behind gets less to do: what changes again meanwhile is written once. */
+static bool
+is_due(const struct index *ix)
 {
-	if (ix->begun && !ix->broken && (force || (!ix->held && ev_now_ms() - ix->since >= COMMIT_MS)))
-		commit(ix);
+	uint64_t age = ev_now_ms() - ix->since;
+
+	if (ix->held || age < COMMIT_MS)
+		return false;
+	return ix->since == 0 || ((order_marks_durable() == order_marks() || age >= COMMIT_LATER_MS) && late_bytes() < BEHIND_BYTES);
 }
 
 void
+index_turn(struct index *ix, bool force)
+{
+	bool soon = ix->since == 0;
+
+	if (ix->begun && !ix->broken && (force || is_due(ix))) {
+		commit(ix);
+		ix->commits++;
+		if (soon)
+			ix->soon = late_number();
+	}
+	late_turn();
+	if (late_error() != 0 && !ix->begun && !ix->broken && ix->memory == NULL)
+		keep_room(ix);
+	measure_log(ix);
+}
+
+uint64_t
 index_soon(struct index *ix)
 {
 	ix->since = 0;
+	if (!ix->begun)
+		ix->soon = late_number();
+	return ix->commits + ix->begun;
+}
+
+bool
+index_stored(const struct index *ix, uint64_t ticket)
+{
+	return ix->broken || (ix->commits >= ticket && late_reached(ix->soon));
+}
+
+bool
+index_waits_for_marks(const struct index *ix)
+{
+	return !ix->broken && ix->memory == NULL && !late_reached(ix->soon);
 }
 
 void
@@ -577,6 +631,7 @@ in_use(const struct index *ix)
 static void
 close_db(struct index *ix)
 {
+	late_off();
 	if (ix->broken)
 		leave_log(ix->db);
 	disconnect(ix->db, ix->st);
@@ -678,6 +733,10 @@ index_open(void)
 		try_disk(ix);
 	if (ix->db == NULL || ix->broken)
 		open_memory(ix);
+	if (ix->memory == NULL) {
+		index_files_named();
+		late_on();
+	}
 	return ix;
 }
 

@@ -25,7 +25,13 @@ const char *index_memory(const struct index *);	/* why it is in memory; NULL: it
 /* Each turn: back to the disk, when that has had room for half a minute. */
 void	 index_home(struct index *, bool room);
 void	 index_turn(struct index *, bool force);	/* commits what is gathered if due */
-void	 index_soon(struct index *);			/* ... in this turn: somebody is about to be told that it is done */
+/*
+ * ... in this turn: somebody is about to be told that it is done, once index_stored says so of the ticket: no kill takes it back then.
+ * That may need marks on the disk first: spool_hurry.
+ */
+uint64_t index_soon(struct index *);
+bool	 index_stored(const struct index *, uint64_t ticket);
+bool	 index_waits_for_marks(const struct index *);
 
 /* segments */
 uint64_t index_scanned(struct index *, uint32_t seg, const uint8_t rnd[16]);

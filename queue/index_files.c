@@ -19,6 +19,9 @@
 #define LOG_PAGE	(INDEX_PAGE + 24)
 #define LOG_MOST	8000			/* pages; fewer on a small disk */
 #define LOG_LEAST	200
+#define LOG_FIRST	2000			/* until it is known what emptying it costs */
+#define TOOK_US		5000			/* of the main loop */
+#define TOOK_MS		2000			/* until the disk has it */
 #define LOG_PART	64			/* of the file system at most, one in so many */
 #define ROOM_PART	8			/* of its most pages there are to be so many, one in so many, behind its end ... */
 #define ROOM_LEAST	128			/* ... or this: more than transactions of 10 ms have on a disk that small */
@@ -42,10 +45,11 @@ index_log_begin(struct index_log *l)
 
 	if (statvfs(".", &v) == 0)
 		part = (uint64_t)v.f_blocks * v.f_frsize / LOG_PART / LOG_PAGE;
-	l->most = part > LOG_MOST ? LOG_MOST : part < LOG_LEAST ? LOG_LEAST : (unsigned)part;
+	l->limit = part > LOG_MOST ? LOG_MOST : part < LOG_LEAST ? LOG_LEAST : (unsigned)part;
+	l->most = l->limit < LOG_FIRST ? l->limit : LOG_FIRST;
 	l->pages = stat(LOG, &st) == 0 ? (unsigned)(st.st_size / LOG_PAGE) : 0;
 	l->have = 0;
-	return is_free((uint64_t)l->most * LOG_PAGE);
+	return is_free((uint64_t)l->limit * LOG_PAGE);
 }
 
 /* Gives the log blocks up to there. Where a file system cannot do that ahead, statvfs has the last word. */
@@ -63,10 +67,23 @@ take(uint64_t bytes, uint64_t room)
 	return error != ENOSPC && error != EDQUOT && error != EFBIG;
 }
 
+void
+index_log_took(struct index_log *l, uint64_t us, uint64_t ms)
+{
+	if (us > TOOK_US || ms > TOOK_MS)
+		l->most -= l->most / 4;
+	else if (us < TOOK_US / 2 && ms < TOOK_MS / 2)
+		l->most += l->most / 8;
+	if (l->most > l->limit)
+		l->most = l->limit;
+	if (l->most < LOG_LEAST)
+		l->most = LOG_LEAST;
+}
+
 bool
 index_log_room(struct index_log *l)
 {
-	uint64_t least = l->most / ROOM_PART, room, want;
+	uint64_t least = l->limit / ROOM_PART, room, want;
 
 	room = (least > ROOM_LEAST ? least : ROOM_LEAST) * LOG_PAGE;
 	want = (uint64_t)l->pages * LOG_PAGE + room;
@@ -82,7 +99,7 @@ index_log_room(struct index_log *l)
 bool
 index_files_room(const struct index_log *l, uint64_t bytes)
 {
-	return is_free(2 * (bytes + (uint64_t)l->most * LOG_PAGE));
+	return is_free(2 * (bytes + (uint64_t)l->limit * LOG_PAGE));
 }
 
 /* ---- names ---- */
@@ -98,6 +115,12 @@ sync_names(void)
 	if (fd != -1)
 		close(fd);
 	return done;
+}
+
+void
+index_files_named(void)
+{
+	sync_names();
 }
 
 void

@@ -2,7 +2,7 @@
  * index_priv: what the index's own files share; nobody else includes it.
  *
  * index.c has SQLite (its types are names without content elsewhere): opening, statements, the transaction, the way into memory and
- * back. index_rows.c writes, index_read.c reads, index_seg.c keeps the segments' offsets and counts in memory, index_files.c has the files.
+ * back. index_vfs.c brings to the disk what it writes; index_rows.c writes, index_read.c reads, index_seg.c keeps the segments' offsets and counts in memory, index_files.c has the files.
  */
 #ifndef INDEX_PRIV_H
 #define INDEX_PRIV_H
@@ -27,6 +27,9 @@ struct index {
 	uint64_t	 since_room;		/* ... and since when there is room for it there; 0: there is none */
 	struct ev_timer	 home;
 	struct index_log log;
+	uint64_t	 emptied, emptied_at, emptied_us;	/* the last time: late_number(); ev_now_ms(), 0: measured; time of the loop */
+	uint64_t	 commits;
+	uint64_t	 soon;			/* late_number() of what somebody waits for */
 	bool		 begun;			/* a transaction is open */
 	bool		 held;			/* ... and is to stay so */
 	uint64_t	 since;			/* ev_now_ms() of its beginning */

@@ -160,6 +160,8 @@ main(int argc, char **argv)
 		held(HELD_spool);
 		history_run(false);
 		index_turn(index_, false);
+		if (index_waits_for_marks(index_))
+			spool_hurry(spool);
 		check_index();
 		held(HELD_index);
 	}

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "log.h"
+#include "order.h"
 #include "spool_priv.h"
 #include "xmalloc.h"
 
@@ -245,7 +246,10 @@ seg_retire(struct spool *s, struct seg *g, uint64_t off, uint32_t nrcpt, enum ma
 void
 seg_dirty(struct spool *s, struct seg *g)
 {
-	if (g->dirty || g->failed)
+	if (g->failed)
+		return;
+	order_mark();
+	if (g->dirty)
 		return;
 	g->dirty = true;
 	TAILQ_INSERT_TAIL(&s->dirty, g, dirty_link);

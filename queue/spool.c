@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "log.h"
+#include "order.h"
 #include "spool_priv.h"
 #include "xmalloc.h"
 
@@ -77,6 +78,7 @@ spool_open(const struct spool_hooks *hooks)
 	struct spool *s = xcalloc(1, sizeof *s);
 
 	spool_lock();
+	order_begin();
 	make_folders();
 	init_lists(s);
 	if ((s->dir_fd = open("seg", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1)

@@ -91,6 +91,7 @@ void	 spool_final(struct spool *, struct loc);	/* this record's marks are all fi
 int	 spool_mark(struct spool *, struct loc, uint32_t rcpt, enum mark);
 /* The same for n recipients from that one on, in one write: what does not change is written as it is. */
 int	 spool_marks(struct spool *, struct loc, uint32_t first, const uint8_t *marks, uint32_t n);
+void	 spool_hurry(struct spool *);	/* somebody waits for the marks made so far: with the next job, not within 1 s */
 /* Reads a record back; buf holds env's strings and marks. -1/errno (EBADMSG: damaged, quarantined). */
 struct spool_env {
 	struct buf	 buf;

@@ -128,6 +128,7 @@ struct spool {
 	size_t		 nitems, cap_items, new_item;	/* new_item: the header of the segment that is being made; SIZE_MAX: not there */
 	struct ev_timer	 durable;		/* marks or unlinks wait for a sync */
 	bool		 overdue;
+	uint64_t	 marks_job;		/* marks that the running job makes durable; 0: not all of what there was */
 	int		 dir_fd;
 	uint64_t	 dir_gen, dir_synced, dir_job;	/* changes of seg/: made, durable, in the running job */
 	struct buf	 batch, env;

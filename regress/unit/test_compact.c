@@ -1,5 +1,5 @@
 /* test_compact: a segment that is held by one message of many is given back; what is in memory is left alone; two copies become one.
-   links: queue/spool.c queue/segment.c queue/seg_make.c queue/record.c queue/mark_code.c queue/body.c queue/commit.c queue/mark.c queue/sync.c queue/helper.c queue/scan.c queue/recover.c queue/reclaim.c queue/compact.c queue/copies.c queue/lock.c */
+   links: queue/spool.c queue/segment.c queue/seg_make.c queue/record.c queue/mark_code.c queue/body.c queue/commit.c queue/mark.c queue/sync.c queue/helper.c queue/order.c queue/scan.c queue/recover.c queue/reclaim.c queue/compact.c queue/copies.c queue/lock.c */
 #include "copies.h"
 #include "spool_priv.h"
 #include "test.h"

@@ -1,5 +1,5 @@
 /* test_history: what goes in comes out, in order, over a restart; it is bounded in time and number; a broken index costs nothing else.
-   links: queue/history.c queue/clock.c queue/index.c queue/index_rows.c queue/index_read.c queue/index_seg.c queue/index_files.c queue/index_history.c queue/lock.c */
+   links: queue/history.c queue/clock.c queue/index.c queue/index_vfs.c queue/helper.c queue/order.c queue/index_rows.c queue/index_read.c queue/index_seg.c queue/index_files.c queue/index_history.c queue/lock.c */
 #include <time.h>
 #include "child.h"
 #include "clock.h"

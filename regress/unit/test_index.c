@@ -1,5 +1,5 @@
 /* test_index: rows, counts, due order, what survives which end, damage.
-   links: queue/index.c queue/index_rows.c queue/index_read.c queue/index_seg.c queue/index_files.c queue/lock.c */
+   links: queue/index.c queue/index_vfs.c queue/helper.c queue/order.c queue/index_rows.c queue/index_read.c queue/index_seg.c queue/index_files.c queue/lock.c */
 #include <sys/resource.h>
 #include <sys/statvfs.h>
 #include <signal.h>
@@ -346,6 +346,18 @@ empty_index(void)
 	return ix;
 }
 
+/* The helper has done what it was given, and what came of it is known. */
+static void
+let_it_work(struct index *ix)
+{
+	int i;
+
+	for (i = 0; i < 20; i++) {
+		usleep(10 * 1000);
+		index_turn(ix, false);
+	}
+}
+
 /* Rows from..to, each of some 3 KB, a transaction for each if one is small. */
 static void
 long_rows(struct index *ix, uint64_t from, uint64_t to, bool small)
@@ -399,6 +411,7 @@ static void
 into_memory(struct index *ix)
 {
 	long_rows(ix, 2, MANY, true);
+	let_it_work(ix);
 	TEST(index_memory(ix) != NULL && !index_broken(ix));
 	TEST(access("index.db", F_OK) == -1 && access("index.db-wal", F_OK) == -1);
 	counts(ix, MANY - 1, MANY - 1, 0);
@@ -433,7 +446,7 @@ back_home(struct index *ix)
 	index_close(ix);
 }
 
-/* One transaction for which there is no room: that run is over; the next is in memory, with what was committed before. */
+/* One transaction for which there is no room: what was committed is in memory from then on. */
 static void
 transaction_too_large(void)
 {
@@ -444,20 +457,17 @@ transaction_too_large(void)
 	disk_full(FULL);
 	long_rows(ix, 2, MANY, false);
 	index_turn(ix, true);
-	TEST(index_broken(ix));
-	index_close(ix);
-	TEST(access("index.db", F_OK) == 0);
-	ix = index_open();
+	let_it_work(ix);
 	TEST(index_memory(ix) != NULL && !index_broken(ix));
-	counts(ix, 1, 1, 0);
+	counts(ix, MANY - 1, MANY - 1, 0);
 	tried(ix, 1, 0);
 	/* It ends in order: what was learnt is not lost, if there is room by then. */
-	put(ix, 2, 1, 1, 5);
+	put(ix, MANY, 1, 1, 5);
 	disk_full(0);
 	index_close(ix);
 	ix = index_open();
 	TEST(index_memory(ix) == NULL);
-	counts(ix, 2, 2, 0);
+	counts(ix, MANY, MANY, 0);
 	index_close(ix);
 }
 

@@ -1,5 +1,5 @@
 /* test_recover: start-up after a kill and after damage: what was answered is found, unless the damage lies on it.
-   links: queue/spool.c queue/segment.c queue/seg_make.c queue/record.c queue/mark_code.c queue/body.c queue/commit.c queue/mark.c queue/sync.c queue/helper.c queue/scan.c queue/recover.c queue/reclaim.c queue/compact.c queue/space.c queue/lock.c */
+   links: queue/spool.c queue/segment.c queue/seg_make.c queue/record.c queue/mark_code.c queue/body.c queue/commit.c queue/mark.c queue/sync.c queue/helper.c queue/order.c queue/scan.c queue/recover.c queue/reclaim.c queue/compact.c queue/space.c queue/lock.c */
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include "crc32c.h"

@@ -1,5 +1,5 @@
 /* test_spool: messages in, marks, reading back, segments going, and what start-up finds after an orderly end.
-   links: queue/spool.c queue/segment.c queue/seg_make.c queue/record.c queue/mark_code.c queue/body.c queue/commit.c queue/mark.c queue/sync.c queue/helper.c queue/scan.c queue/recover.c queue/reclaim.c queue/compact.c queue/space.c queue/lock.c */
+   links: queue/spool.c queue/segment.c queue/seg_make.c queue/record.c queue/mark_code.c queue/body.c queue/commit.c queue/mark.c queue/sync.c queue/helper.c queue/order.c queue/scan.c queue/recover.c queue/reclaim.c queue/compact.c queue/space.c queue/lock.c */
 #include "test.h"
 #include "spoolkit.h"
 

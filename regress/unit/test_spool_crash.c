@@ -1,5 +1,5 @@
 /* test_spool_crash: the spool is killed at its system calls, or they fail, one after the other; what was answered is accounted for.
-   links: queue/spool.c queue/segment.c queue/seg_make.c queue/record.c queue/mark_code.c queue/body.c queue/commit.c queue/mark.c queue/sync.c queue/helper.c queue/scan.c queue/recover.c queue/reclaim.c queue/compact.c queue/copies.c queue/lock.c
+   links: queue/spool.c queue/segment.c queue/seg_make.c queue/record.c queue/mark_code.c queue/body.c queue/commit.c queue/mark.c queue/sync.c queue/helper.c queue/order.c queue/scan.c queue/recover.c queue/reclaim.c queue/compact.c queue/copies.c queue/lock.c
 
    Without arguments a short campaign; `campaign` tries every number of every call (regress/crash/spool.sh);
    `run DIR` and `check DIR [cut]` are what the campaign starts, the first under strace; `bench DIR N [SIZE]` prints commits a second. */
