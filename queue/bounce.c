@@ -35,15 +35,18 @@
 #define SUCCESS_MS	1000		/* what was delivered waits for its mark: not longer than that */
 #define AGAIN_MS	10000
 #define MAKING_MAX	50		/* notices at once */
+#define SETTLE_PART	500		/* recipients whose marks are set at once */
+#define SETTLE_US	2000		/* of a turn, for more of them */
 
 static struct {
 	struct spool		*spool;
 	struct message_list	 owed;
+	TAILQ_HEAD(, notice)	 settling;	/* stored; marks are still to be set */
 	struct ev_timer		 timer;
 	unsigned		 making;
 	bool			 look;		/* something changed since the last look */
 	int64_t			 not_before;	/* after a failure of the disk or of lookup */
-} bo = { .owed = TAILQ_HEAD_INITIALIZER(bo.owed) };
+} bo = { .owed = TAILQ_HEAD_INITIALIZER(bo.owed), .settling = TAILQ_HEAD_INITIALIZER(bo.settling) };
 
 /* ---- who is owed ---- */
 
@@ -149,24 +152,25 @@ settle_delay(struct message *m, const struct notice *no)
 	rows_put(m);
 }
 
-/* The marks that waited for it. */
+/* The marks that waited for it, a part of them. */
 static void
-settle_ends(struct message *m, const struct notice *no)
+settle_ends(struct message *m, struct notice *no)
 {
-	uint32_t i;
+	uint32_t end = no->n - no->settled < SETTLE_PART ? no->n : no->settled + SETTLE_PART;
 
-	for (i = 0; i < no->n; i++) {
-		struct rcpt *r = &m->rcpts[no->rcpt[i]];
+	for (; no->settled < end; no->settled++) {
+		struct rcpt *r = &m->rcpts[no->rcpt[no->settled]];
 		struct job *j = r->job;
 
 		r->job = NULL;
-		ready_mark(m, no->rcpt[i], r->fate);
+		ready_mark(m, no->rcpt[no->settled], r->fate);
 		job_owed_done(j);
 	}
 }
 
-static void
-settle(struct notice *no)
+/* -> nothing of it is left to be done, and it is gone. A message stays in memory until all of its recipients are settled. */
+static bool
+settle_part(struct notice *no)
 {
 	struct message *m = ready_find(no->parent);
 
@@ -174,9 +178,37 @@ settle(struct notice *no)
 		settle_delay(m, no);
 	else if (m != NULL)
 		settle_ends(m, no);
+	if (m != NULL && no->kind != BIRTH_DELAY && no->settled < no->n)
+		return false;
 	notice_free(no);
 	if (m != NULL)
 		ready_settle(m);
+	return true;
+}
+
+/* Of many recipients a part now, the others in later turns. */
+static void
+settle(struct notice *no)
+{
+	if (settle_part(no))
+		return;
+	TAILQ_INSERT_TAIL(&bo.settling, no, link);
+	ev_wake();
+}
+
+static void
+settle_more(void)
+{
+	uint64_t until = ev_busy_us() + SETTLE_US;
+	struct notice *no;
+
+	while (ev_busy_us() < until && (no = TAILQ_FIRST(&bo.settling)) != NULL) {
+		TAILQ_REMOVE(&bo.settling, no, link);
+		if (!settle_part(no))
+			TAILQ_INSERT_HEAD(&bo.settling, no, link);
+	}
+	if (!TAILQ_EMPTY(&bo.settling))
+		ev_wake();
 }
 
 static void
@@ -394,6 +426,7 @@ bounce_run(void)
 	struct message *m, *next;
 	int64_t now = clock_now();
 
+	settle_more();
 	if (!bo.look || now < bo.not_before)
 		return;
 	bo.look = false;

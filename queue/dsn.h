@@ -37,6 +37,7 @@ struct dsn {
 	bool		 eightbit, utf8;	/* returned has 8-bit bytes; the DSN is one of RFC 6533 */
 	const struct dsn_rcpt *rcpts;
 	uint32_t	 nrcpt;
+	uint32_t	 more;			/* recipients of whom the same is to be told, and who are not listed */
 };
 
 void	dsn_write(struct buf *, const struct dsn *);

@@ -184,6 +184,8 @@ dsn_words(struct buf *b, const struct dsn *d)
 	buf_addf(b, "This is the mail system at %s.\r\n\r\n%s", d->hostname, beginning(d));
 	for (i = 0; i < d->nrcpt; i++)
 		recipient(b, &d->rcpts[i], d->utf8);
+	if (d->more > 0)
+		buf_addf(b, "\r\n  ... and %u more recipients, who are not listed here.\r\n", d->more);
 	buf_addf(b, "\r\nThe message had the queue id %s.%s", d->parent,
 	    d->headers_only ? " Its header is attached.\r\n" : " It is attached.\r\n");
 }

@@ -16,6 +16,7 @@
 #include "xmalloc.h"
 
 #define RETURN_MAX	(50 * 1024)
+#define LISTED_MAX	1000		/* recipients; of the others it is said how many there are */
 
 /* The recipients as "0-3,7". */
 void
@@ -89,13 +90,13 @@ dsn_rcpt(const struct message *m, const struct notice *no, uint32_t n)
 }
 
 static bool
-needs_utf8(const struct message *m, const struct notice *no)
+needs_utf8(const struct message *m, const struct notice *no, uint32_t listed)
 {
 	uint32_t i;
 
 	if (!dsn_is_ascii(no->to))
 		return true;
-	for (i = 0; i < no->n; i++)
+	for (i = 0; i < listed; i++)
 		if (!dsn_is_ascii(m->env.rcpts[no->rcpt[i]].addr))
 			return true;
 	return (m->env.flags & MAIL_UTF8HDR) != 0 && m->env.smtputf8;
@@ -126,17 +127,18 @@ notice_compose(struct spool *sp, const struct message *m, const struct notice *n
 {
 	struct qid_text id = qid_text(no->id), parent = qid_text(no->parent);
 	char boundary[40];
-	struct dsn_rcpt *v = xcalloc(no->n, sizeof(*v));
+	uint32_t listed = no->n < LISTED_MAX ? no->n : LISTED_MAX;
+	struct dsn_rcpt *v = xcalloc(listed, sizeof(*v));
 	struct dsn d = { .hostname = child_conf()->hostname, .to = no->to, .id = id.s, .parent = parent.s, .boundary = boundary,
 	    .postmaster = no->kind == BIRTH_POSTMASTER, .archive = no->kind == BIRTH_POSTMASTER && m->env.birth == BIRTH_ARCHIVE,
 	    .now = ev_time_ms(), .arrival = m->env.arrival,
-	    .envid = m->env.envid, .message_id = m->message_id, .size = m->len, .rcpts = v, .nrcpt = no->n,
-	    .utf8 = needs_utf8(m, no) };
+	    .envid = m->env.envid, .message_id = m->message_id, .size = m->len, .rcpts = v, .nrcpt = listed,
+	    .more = no->n - listed, .utf8 = needs_utf8(m, no, listed) };
 	uint8_t *body;
 	uint32_t i;
 
 	snprintf(boundary, sizeof(boundary), "=_%08x%08x%08x", arc4random(), arc4random(), arc4random());
-	for (i = 0; i < no->n; i++)
+	for (i = 0; i < listed; i++)
 		v[i] = dsn_rcpt(m, no, no->rcpt[i]);
 	body = read_back(sp, m, no->kind != BIRTH_FAILURE && no->kind != BIRTH_POSTMASTER, &d);	/* RFC 3461 4.3: RET is about failures */
 	dsn_write(out, &d);

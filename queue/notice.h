@@ -4,13 +4,15 @@
 #ifndef NOTICE_H
 #define NOTICE_H
 
+#include <sys/queue.h>
 #include "bounce.h"
 
 struct notice {
+	TAILQ_ENTRY(notice) link;	/* while its recipients are settled */
 	uint64_t	 parent, id;
 	uint8_t		 kind;		/* enum birth */
 	uint32_t	*rcpt;		/* of the parent */
-	uint32_t	 n;
+	uint32_t	 n, settled;
 	char		*to, *action;
 	struct message	*m;		/* while it is being stored */
 };

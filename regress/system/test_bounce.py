@@ -149,3 +149,13 @@ def test_killer():
         p.wait_mail("other")
         assert p.ctl("queue", "retry", qid)[0] == 0
         until(lambda: p.queued() == 0, 30)
+
+
+def test_many_in_one_notice():
+    """It lists a thousand, says how many more there are, and all of them are settled."""
+    n = 2300
+    with Sink(rcpt=refuse) as sink, Postern("limit recipients 5000\n" + RELAY, sink=sink.port) as p:
+        send(p, "me@example.test", ["bad%d@far.test" % i for i in range(n)])
+        words, _, rcpts, _ = parts(p.wait_mail("me", 1, 30)[0])
+        assert len(rcpts) == 1000 and "and %d more recipients" % (n - 1000) in words, (len(rcpts), words[-300:])
+        p.wait_empty(20)

@@ -267,6 +267,17 @@ headers(void)
 }
 
 static void
+not_all_listed(void)
+{
+	struct dsn d = base(&plain, 1);
+
+	TEST(!has(written(&d), "not listed here"));
+	d.more = 499000;
+	TEST(well_formed(written(&d)));
+	TEST(has(written(&d), "\r\n  ... and 499000 more recipients, who are not listed here.\r\n"));
+}
+
+static void
 dates(void)
 {
 	char s[64];
@@ -288,6 +299,7 @@ main(void)
 	international();
 	hostile();
 	headers();
+	not_all_listed();
 	dates();
 	return test_end("test_dsn");
 }
