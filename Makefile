@@ -121,8 +121,9 @@ endef
 $(foreach t,$(FUZZ),$(eval $(call fuzz-target,$(t),$(call links,regress/fuzz/$(t).c))))
 fuzz-build: $(FUZZ:%=$(B)/fuzz/%)
 
-# ---- preloaded by regress/crash/powercut.py ----
-$(B)/crash/writelog.so: regress/crash/writelog.c
+# ---- preloaded: by regress/crash/powercut.py, by regress/system/test_slow_disk.py ----
+PRELOADS := $(B)/crash/writelog.so $(B)/crash/slowdisk.so
+$(B)/crash/%.so: regress/crash/%.c
 	@mkdir -p $(@D)
 	$(call SAY,LD,$@)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -shared -fPIC -o $@ $<
 
@@ -135,9 +136,10 @@ run: deps-build
 	@$(MAKE) --no-print-directory all
 	@B=$(B) sh etc/run.sh
 check: deps
-	@$(MAKE) --no-print-directory all unit-build fuzz-build $(B)/crash/writelog.so
+	@$(MAKE) --no-print-directory all unit-build fuzz-build $(PRELOADS)
 	@B=$(B) SAN=$(SAN) regress/run check
-crash: unit-build $(B)/crash/writelog.so
+crash: unit-build $(PRELOADS)
+system: $(B)/crash/slowdisk.so
 lint system crash soak: all
 	@B=$(B) SAN=$(SAN) regress/run $@
 fuzz: fuzz-build

@@ -14,6 +14,7 @@
 #include <unistd.h>
 #include "child.h"
 #include "control.h"
+#include "errand.h"
 #include "ev.h"
 #include "log.h"
 #include "rows.h"
@@ -403,7 +404,8 @@ client_pause(const struct client *c)
 static void
 go_on(struct client *c)
 {
-	bool may = c->step != NULL && !behind(c) && rows_reached(c->ticket) && index_stored(control_index(), c->stored);
+	bool may = c->step != NULL && !behind(c) && rows_reached(c->ticket) &&
+	    index_stored(control_index(), c->stored) && errand_reached(c->errand);
 
 	if (may && !control_overrun() && c->step(c)) {
 		if (!c->closing)

@@ -33,6 +33,7 @@ struct client {
 	/* A query that goes on in the next turn; true: it is done. */
 	bool			(*step)(struct client *);
 	uint64_t		 ticket;	/* ... that waits until these rows are written (rows.h) */
+	uint64_t		 errand;	/* ... until that is done (errand.h) */
 	uint64_t		 stored;	/* ... and until the index is on the disk up to there (index.h) */
 	/* its state */
 	uint64_t		 id, at, count, bytes;

@@ -122,12 +122,10 @@ turn(struct client *c, const char *half, int64_t ms)
 {
 	char who[40];
 
-	if (suspend_set(SUSPEND_HALF, half, ms) == -1)
-		complain(c, "%s: this holds until Postern is started again, since it could not be written: %s", half, strerror(errno));
+	suspend_set(SUSPEND_HALF, half, ms);
 	snprintf(who, sizeof(who), ", by uid %u", c->uid);
 	log_half(half, who);
 	follow(half);
-	say_half(c, half);
 }
 
 /* -> the half's place in the list, HALVES: both; -1: neither, the client is told */
@@ -156,15 +154,38 @@ span_of(struct client *c, const char *text)
 	return -1;
 }
 
+static bool
+is_meant(int half, size_t i)
+{
+	return half == (int)HALVES || half == (int)i;
+}
+
+/* The disk has it, or has refused it. */
+static bool
+turned_step(struct client *c)
+{
+	size_t i;
+
+	if (suspend_error() != 0)
+		complain(c, "this holds until Postern is started again, since it could not be written: %s", strerror(suspend_error()));
+	for (i = 0; i < HALVES; i++)
+		if (is_meant((int)c->at, i))
+			say_half(c, halves[i]);
+	return true;
+}
+
 static void
 turn_all(struct client *c, int half, int64_t ms)
 {
 	size_t i;
 
 	for (i = 0; i < HALVES; i++)
-		if (half == (int)HALVES || half == (int)i)
+		if (is_meant(half, i))
 			turn(c, halves[i], ms);
-	client_done(c, 0);
+	c->at = (uint64_t)half;
+	c->errand = suspend_ticket();
+	c->step = turned_step;
+	ev_wake();
 }
 
 void

@@ -117,76 +117,96 @@ say_changed(struct client *c, const struct kind *k, const char *name, bool on)
 	buf_free(&b);
 }
 
-/* -> it is so now */
-static bool
-set(struct client *c, enum suspend_kind kind, const char *name, bool on)
+/* What waited is tried at once. */
+static void
+try_waiting(struct client *c, enum suspend_kind kind, const char *name)
 {
 	const struct kind *k = &kinds[kind];
-	int rc = k->check(c, name, on);
+	char *what = xasprintf("%s%s", k->waits, k->by_name ? name : "");
 
-	if (rc != 0) {
-		client_done(c, rc);
-		return false;
-	}
-	if ((rc = suspend_set(kind, name, on ? SUSPEND_ALWAYS : 0)) == 1 || (rc == -1 && errno == E2BIG)) {
-		complain(c, rc == -1 ? "%s: too many are suspended already, or its name is too long" : on ? "%s is suspended already" :
-		    "%s is not suspended", name);
-		client_done(c, 1);
-		return false;
-	}
-	if (rc == -1)
-		complain(c, "%s: this holds until Postern is started again, since it could not be written: %s", name, strerror(errno));
-	log_info("%s %s %s by uid %u", k->what, name, on ? "suspended" : "resumed", c->uid);
-	say_changed(c, k, name, on);
-	k->changed(name, on);
-	return true;
-}
-
-static void
-suspend(struct client *c, enum suspend_kind kind, const char *name)
-{
-	if (set(c, kind, name, true))
-		client_done(c, 0);
-}
-
-/* What waits is tried at once. */
-static void
-resume(struct client *c, enum suspend_kind kind, const char *name)
-{
-	const struct kind *k = &kinds[kind];
-	char *what;
-
-	if (!set(c, kind, name, false))
-		return;
-	what = xasprintf("%s%s", k->waits, k->by_name ? name : "");
 	retry_resumed(c, what);
 	free(what);
+}
+
+struct change {
+	enum suspend_kind kind;
+	bool		 on;
+	char		 name[];
+};
+
+/* The disk has it, or has refused it. */
+static bool
+changed_step(struct client *c)
+{
+	struct change *ch = c->query;
+
+	c->query = NULL;
+	c->drop = NULL;
+	c->step = NULL;
+	if (suspend_error() != 0)
+		complain(c, "%s: this holds until Postern is started again, since it could not be written: %s", ch->name,
+		    strerror(suspend_error()));
+	say_changed(c, &kinds[ch->kind], ch->name, ch->on);
+	if (ch->on)
+		client_done(c, 0);
+	else
+		try_waiting(c, ch->kind, ch->name);
+	free(ch);
+	return false;
+}
+
+static void
+change(struct client *c, enum suspend_kind kind, const char *name, bool on)
+{
+	const struct kind *k = &kinds[kind];
+	struct change *ch;
+	int rc = k->check(c, name, on);
+
+	if (rc == 0 && (rc = suspend_set(kind, name, on ? SUSPEND_ALWAYS : 0)) != 0) {
+		complain(c, rc == -1 ? "%s: too many are suspended already, or its name is too long" : on ? "%s is suspended already" :
+		    "%s is not suspended", name);
+		rc = 1;
+	}
+	if (rc != 0) {
+		client_done(c, rc);
+		return;
+	}
+	log_info("%s %s %s by uid %u", k->what, name, on ? "suspended" : "resumed", c->uid);
+	k->changed(name, on);
+	ch = xcalloc(1, sizeof(*ch) + strlen(name) + 1);
+	ch->kind = kind;
+	ch->on = on;
+	memcpy(ch->name, name, strlen(name) + 1);
+	c->errand = suspend_ticket();
+	c->query = ch;
+	c->drop = free;
+	c->step = changed_step;
 }
 
 void
 verb_suspend_domain(struct client *c, char **argv, int argc)
 {
 	(void)argc;
-	suspend(c, SUSPEND_DOMAIN, argv[0]);
+	change(c, SUSPEND_DOMAIN, argv[0], true);
 }
 
 void
 verb_suspend_source(struct client *c, char **argv, int argc)
 {
 	(void)argc;
-	suspend(c, SUSPEND_SOURCE, argv[0]);
+	change(c, SUSPEND_SOURCE, argv[0], true);
 }
 
 void
 verb_resume_domain(struct client *c, char **argv, int argc)
 {
 	(void)argc;
-	resume(c, SUSPEND_DOMAIN, argv[0]);
+	change(c, SUSPEND_DOMAIN, argv[0], false);
 }
 
 void
 verb_resume_source(struct client *c, char **argv, int argc)
 {
 	(void)argc;
-	resume(c, SUSPEND_SOURCE, argv[0]);
+	change(c, SUSPEND_SOURCE, argv[0], false);
 }

@@ -179,6 +179,9 @@ verb_stats(struct client *c, char **argv, int argc)
 	};
 
 	say_numbers(c, v, sizeof(v) / sizeof(v[0]));
+	if (!c->json)
+		say(c, "the longest step of the main loop in the last two minutes was \"%s\": %llu us", held_name(held_longest()),
+		    (unsigned long long)held_most(held_longest()));
 	client_done(c, 0);
 }
 

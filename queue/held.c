@@ -10,6 +10,7 @@ static struct {
 	uint64_t	 most[2][HELD__N];	/* this minute's, and those of the one before */
 	uint64_t	 period;
 	uint64_t	 marked;		/* us into the turn, when the last step ended */
+	uint64_t	 begun;			/* us into the turn, when its events began to count */
 } hd;
 
 static void
@@ -30,12 +31,39 @@ period(void)
 void
 held(enum held_step step)
 {
-	uint64_t now = ev_busy_us(), took = step == 0 ? now : now - hd.marked;
+	uint64_t now = ev_busy_us(), took = step == 0 ? now - hd.begun : now - hd.marked;
 
 	period();
 	if (took > hd.most[0][step])
 		hd.most[0][step] = took;
 	hd.marked = now;
+	hd.begun = 0;
+}
+
+void
+held_begin(void)
+{
+	hd.begun = ev_busy_us();
+}
+
+enum held_step
+held_longest(void)
+{
+	unsigned i, longest = 0;
+
+	for (i = 1; i < HELD__N; i++)
+		if (held_most(i) > held_most(longest))
+			longest = i;
+	return longest;
+}
+
+const char *
+held_name(enum held_step step)
+{
+#define HELD_TEXT(name, text)	[HELD_##name] = #name,
+	static const char *const names[HELD__N] = { HELD_STEPS(HELD_TEXT) };
+
+	return names[step];
 }
 
 uint64_t

@@ -21,9 +21,13 @@
 #define HELD_ENUM(name, text)	HELD_##name,
 enum held_step { HELD_STEPS(HELD_ENUM) HELD__N };
 
+void	 held_begin(void);		/* the start is over: what it took is no step */
 /* That step ended now; it began when the one before it did (the first one with the turn's first event). */
 void	 held(enum held_step);
 /* The longest that step took in this minute and the one before it, in us. */
 uint64_t held_most(enum held_step);
+/* The one that took longest. */
+enum held_step held_longest(void);
+const char *held_name(enum held_step);
 
 #endif

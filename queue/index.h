@@ -36,7 +36,8 @@ bool	 index_waits_for_marks(const struct index *);
 /* segments */
 uint64_t index_scanned(struct index *, uint32_t seg, const uint8_t rnd[16]);
 int	 index_segment(struct index *, uint32_t seg, const uint8_t rnd[16], uint64_t scanned);	/* with the rows, in one transaction */
-int	 index_segment_gone(struct index *, uint32_t seg);
+int	 index_segment_gone(struct index *, uint32_t seg);		/* its rows go too, which reads them all: at start */
+int	 index_segment_emptied(struct index *, uint32_t seg);	/* it goes in order; if there are rows still, the next start sees to it */
 void	 index_live(struct index *, void (*cb)(void *, uint32_t seg, uint64_t live), void *);	/* live records per segment */
 /* Drops rows whose segment is not there any more (have: sorted numbers). */
 int	 index_prune(struct index *, const uint32_t *have, size_t n);

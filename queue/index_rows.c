@@ -160,15 +160,23 @@ index_segment_gone(struct index *ix, uint32_t seg)
 {
 	struct iseg *g = iseg_find(&ix->segs, seg);
 
-	if (index_begin(ix) == -1)
-		return -1;
 	if (g == NULL)
 		return 0;
+	if (index_begin(ix) == -1)
+		return -1;
 	if (g->live > 0 && drop_rows(ix, seg) == -1)
 		return -1;
 	g->gone = true;
 	iseg_change(&ix->segs, g);
 	return 0;
+}
+
+int
+index_segment_emptied(struct index *ix, uint32_t seg)
+{
+	struct iseg *g = iseg_find(&ix->segs, seg);
+
+	return g == NULL || g->live > 0 ? 0 : index_segment_gone(ix, seg);
 }
 
 void

@@ -10,6 +10,7 @@
 #include "clock.h"
 #include "control.h"
 #include "control_pause.h"
+#include "errand.h"
 #include "ev.h"
 #include "held.h"
 #include "history.h"
@@ -35,6 +36,12 @@ MSG_RECEIVER(LOOKUP_TO_QUEUE)
 static struct spool *spool;
 static struct index *index_;
 
+static void
+seg_gone(void *arg, uint32_t seg)
+{
+	index_segment_emptied(arg, seg);
+}
+
 /* After the log is there and before any peer speaks. */
 static void
 open_all(void)
@@ -52,6 +59,8 @@ open_all(void)
 	intake_init(spool, index_);
 	control_init(spool, index_);
 	control_pause_init();
+	spool_on_gone(spool, seg_gone, index_);
+	held_begin();
 }
 
 static void
@@ -166,6 +175,7 @@ main(int argc, char **argv)
 		held(HELD_index);
 	}
 	control_end();
+	errand_end();
 	if (spool != NULL) {
 		rows_end();
 		spool_close(spool);

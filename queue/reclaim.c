@@ -1,36 +1,80 @@
 /*
  * reclaim: segments in which nothing lives any more, spare files, and the next segment made ahead.
  *
- * spool_reclaim is called each turn by the main loop; it looks at candidates only. Whatever the counters say, no file goes
+ * spool_reclaim is called each turn by the main loop; it looks at candidates only, a slice at a time. Whatever the counters say, no file goes
  * before the marks in it were read and found final: counters are memory, marks are the truth.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <unistd.h>
 #include "log.h"
 #include "spool_priv.h"
+#include "xmalloc.h"
 
-#define PER_TURN	4
+#define SLICE_US	1000		/* of a turn */
 #define WALK_CHUNK	1024
 
-/* A damaged stretch is no reason to keep the rest, once it is in quarantine. */
-static bool
-all_final(struct spool *s, struct seg *g)
-{
-	enum scan_what what;
-	struct scan sc;
-	bool final = seg_fd(s, g) != -1;
+/* A segment whose marks are read, before it goes. It is "emptied" meanwhile. */
+struct checking {
+	struct seg	*g;			/* NULL: none */
+	struct scan	 scan;
+	bool		 final;			/* so far */
+};
 
-	if (!final)
-		return false;
-	scan_open(&sc, g, 0);
-	sc.bodies = false;
-	sc.chunk = WALK_CHUNK;
-	while (final && (what = scan_next(&sc)) != SCAN_END && what != SCAN_SEAL)
-		final = what == SCAN_GOOD ? !marks_live(sc.marks, sc.head.nrcpt) :
-		    what == SCAN_TORN || quarantine(g->fd, g->no, sc.at, sc.len) == 0;
-	final &= !sc.unreadable;
-	scan_free(&sc);
-	return final;
+/* ---- one segment is read, a slice at a time ---- */
+
+static void
+check_begin(struct spool *s, struct seg *g)
+{
+	struct checking *c = s->checking;
+
+	g->emptied = true;
+	c->g = g;
+	c->final = seg_fd(s, g) != -1;
+	if (!c->final)
+		return;
+	scan_open(&c->scan, g, 0);
+	c->scan.bodies = false;
+	c->scan.chunk = WALK_CHUNK;
+}
+
+/* A damaged stretch is no reason to keep the rest, once it is in quarantine. -> there is more to read */
+static bool
+check_more(struct checking *c)
+{
+	uint64_t until = ev_busy_us() + SLICE_US;
+	enum scan_what what = SCAN_GOOD;
+
+	while (c->final && ev_busy_us() < until && (what = scan_next(&c->scan)) != SCAN_END && what != SCAN_SEAL)
+		c->final = what == SCAN_GOOD ? !marks_live(c->scan.marks, c->scan.head.nrcpt) :
+		    what == SCAN_TORN || quarantine(c->g->fd, c->g->no, c->scan.at, c->scan.len) == 0;
+	return c->final && what != SCAN_END && what != SCAN_SEAL;
+}
+
+static struct seg *
+check_end(struct spool *s, bool *final)
+{
+	struct checking *c = s->checking;
+	struct seg *g = c->g;
+
+	*final = c->final && !c->scan.unreadable;
+	scan_free(&c->scan);
+	*c = (struct checking){ .g = NULL };
+	g->emptied = false;
+	return g;
+}
+
+void
+reclaim_open(struct spool *s)
+{
+	s->checking = xcalloc(1, sizeof *s->checking);
+}
+
+void
+reclaim_close(struct spool *s)
+{
+	scan_free(&s->checking->scan);
+	free(s->checking);
 }
 
 /* The counters were wrong. It stays, and the next start looks at all of it. */
@@ -49,14 +93,22 @@ worth_keeping(const struct spool *s, const struct seg *g)
 }
 
 static void
+tell_gone(struct spool *s, uint32_t no)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof s->gone / sizeof s->gone[0] && s->gone[i].cb != NULL; i++)
+		s->gone[i].cb(s->gone[i].arg, no);
+}
+
+static void
 let_go(struct spool *s, struct seg *g)
 {
 	struct spare *sp = &s->spare[s->nspare];
 	bool spare = worth_keeping(s, g);
 	char name[32];
 
-	if (s->gone != NULL)
-		s->gone(s->gone_arg, g->no);
+	tell_gone(s, g->no);
 	seg_name(name, g->no);
 	if (spare)
 		snprintf(sp->name, sizeof sp->name, "tmp/f-%llx", (unsigned long long)++s->tmp_no);
@@ -82,28 +134,53 @@ spare_drop(struct spool *s)
 	close(sp->fd);
 }
 
-void
-spool_reclaim(struct spool *s)
+/* The next one to be looked at; it is no candidate then. */
+static struct seg *
+next_candidate(struct spool *s)
 {
 	struct seg *g, *more;
-	int n = 0;
 
 	TAILQ_FOREACH_SAFE(g, &s->cands, cand_link, more) {
 		if (g->busy || g->emptied)
 			continue;
-		if (n++ == PER_TURN) {
-			ev_wake();
-			break;
-		}
 		TAILQ_REMOVE(&s->cands, g, cand_link);
 		g->cand = false;
-		if (g->live > 0 || g->keep)
+		if (g->live == 0 && !g->keep)
+			return g;
+	}
+	return NULL;
+}
+
+static void
+look(struct spool *s)
+{
+	uint64_t until = ev_busy_us() + SLICE_US;
+	struct seg *g;
+	bool final;
+
+	do {
+		if (s->checking->g == NULL) {
+			if ((g = next_candidate(s)) == NULL)
+				return;
+			check_begin(s, g);
+		}
+		if (check_more(s->checking))
+			break;
+		g = check_end(s, &final);
+		if (g->live > 0)
 			continue;
-		if (all_final(s, g))
+		if (final)
 			let_go(s, g);
 		else
 			keep(s, g);
-	}
+	} while (ev_busy_us() < until);
+	ev_wake();
+}
+
+void
+spool_reclaim(struct spool *s)
+{
+	look(s);
 	if (s->low && s->nspare > 0)
 		spare_drop(s);
 	make_ahead(s);
@@ -112,6 +189,13 @@ spool_reclaim(struct spool *s)
 void
 spool_on_gone(struct spool *s, void (*gone)(void *, uint32_t), void *arg)
 {
-	s->gone = gone;
-	s->gone_arg = arg;
+	size_t i;
+
+	for (i = 0; i < sizeof s->gone / sizeof s->gone[0]; i++)
+		if (s->gone[i].cb == NULL) {
+			s->gone[i].cb = gone;
+			s->gone[i].arg = arg;
+			return;
+		}
+	fatalx("too many want to know which segments go");
 }

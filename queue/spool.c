@@ -93,6 +93,7 @@ spool_open(const struct spool_hooks *hooks)
 		log_error("cannot sync seg/: %m");
 	s->dir_synced = s->dir_gen;
 	compact_open(s);
+	reclaim_open(s);
 	s->sync = sync_open();
 	if (make_now(s) == -1)
 		log_warn("cannot make a segment: %m");
@@ -123,6 +124,7 @@ spool_close(struct spool *s)
 	commit_close(s);
 	ev_timer_clear(&s->durable);
 	compact_close(s);
+	reclaim_close(s);
 	sync_close(s->sync);
 	while ((g = RB_MIN(segs, &s->segs)) != NULL)
 		seg_free(s, g);

@@ -114,7 +114,7 @@ struct spool_movers {
 };
 void	 spool_compact(struct spool *, const struct spool_movers *);
 
-/* Called when a segment goes (unlinked or to be recycled), so that deliver may close it. */
+/* Called when a segment goes (unlinked or to be recycled), so that deliver may close it and its row go. Two may ask. */
 void	 spool_on_gone(struct spool *, void (*)(void *arg, uint32_t seg), void *arg);
 
 /* Space: low is set below the reserve (answers 452 4.3.1 at MAIL), with hysteresis. Checked at most once a second. */

@@ -48,7 +48,7 @@ struct seg {
 	bool		 busy;			/* in the running sync job */
 	bool		 cand;			/* on the list of candidates */
 	bool		 rescan;		/* its header asks for a full scan */
-	bool		 emptied;		/* compaction works on it: neither closed nor given up */
+	bool		 emptied;		/* compaction or reclaim reads it: neither closed nor given up */
 	uint64_t	 born;			/* ev_now_ms() when it was made or found */
 	uint64_t	 records;		/* appended in this run; 0: unknown */
 	uint64_t	 walked;		/* live when compaction last found too much in it; 0: never */
@@ -139,8 +139,11 @@ struct spool {
 	bool		 low, roomy;
 	uint64_t	 syncs, commits, bytes, emptied;
 
-	void		(*gone)(void *, uint32_t);
-	void		*gone_arg;
+	struct {
+		void	(*cb)(void *, uint32_t);
+		void	*arg;
+	}		 gone[2];		/* who is told that a segment goes */
+	struct checking	*checking;		/* reclaim.c's */
 	struct compact	*compact;		/* compact.c's */
 	uint64_t	 compact_age;		/* ms; a younger segment is left alone */
 };
@@ -228,6 +231,8 @@ int	 quarantine(int fd, uint32_t seg, uint64_t off, uint64_t len);
 
 /* reclaim.c, space.c */
 void	 spare_drop(struct spool *);		/* gives one back to the file system */
+void	 reclaim_open(struct spool *);
+void	 reclaim_close(struct spool *);
 uint64_t space_segment_bytes(void);
 void	 space_check(struct spool *);
 

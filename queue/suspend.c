@@ -11,7 +11,9 @@
 #include <string.h>
 #include <unistd.h>
 #include "addr.h"
+#include "buf.h"
 #include "clock.h"
+#include "errand.h"
 #include "ev.h"
 #include "log.h"
 #include "suspend.h"
@@ -45,6 +47,8 @@ static struct list {
 static struct {
 	void		(*ended)(enum suspend_kind, const char *);
 	struct ev_timer	 timer;
+	uint64_t	 ticket;		/* of the last errand */
+	int		 error;			/* of the last time that the file was written; 0: it says what the lists do */
 } su;
 
 /* Where it is, or would be. */
@@ -126,49 +130,97 @@ take_out(struct list *l, size_t at)
 	memmove(l->v + at, l->v + at + 1, (l->n - at) * sizeof(*l->v));
 }
 
+/* ---- the file, written by an errand ---- */
+
 static int
 sync_folder(void)
 {
-	int fd = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc;
+	int fd = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), error = 0;
 
 	if (fd == -1)
-		return -1;
-	rc = fsync(fd);
+		return errno;
+	if (fsync(fd) == -1)
+		error = errno;
 	close(fd);
-	return rc;
+	return error;
+}
+
+static int
+write_new(const struct buf *b)
+{
+	int fd = open(FILE_NEW, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600), error = 0;
+	size_t done = 0;
+	ssize_t n;
+
+	if (fd == -1)
+		return errno;
+	while (done < b->len && error == 0) {
+		n = write(fd, buf_data(b) + done, b->len - done);
+		if (n > 0)
+			done += (size_t)n;
+		else if (n == 0 || errno != EINTR)
+			error = n == 0 ? ENOSPC : errno;
+	}
+	if (error == 0 && fsync(fd) == -1)
+		error = errno;
+	close(fd);
+	return error;
+}
+
+static int
+put_file(void *arg)
+{
+	int error = write_new(arg);
+
+	if (error == 0 && rename(FILE_NEW, FILE_NAME) == -1)
+		error = errno;
+	return error != 0 ? error : sync_folder();
+}
+
+static void
+stored(void *arg, int error)
+{
+	su.error = error;
+	if (error != 0)
+		log_warn("%s cannot be written: %s", FILE_NAME, strerror(error));
+	buf_free(arg);
+	free(arg);
 }
 
 /* An end is a moment of the wall clock as it goes now, and how long it was off when it was given. */
 static void
-put_line(FILE *f, const struct list *l, const struct entry *e)
+put_line(struct buf *b, const struct list *l, const struct entry *e)
 {
 	if (e->until == SUSPEND_ALWAYS)
-		fprintf(f, "%s%s\n", l->prefix, e->name);
+		buf_addf(b, "%s%s\n", l->prefix, e->name);
 	else
-		fprintf(f, "%s%s until %" PRId64 " of %" PRId64 "\n", l->prefix, e->name, ev_time_ms() + e->until - clock_now(), e->span);
+		buf_addf(b, "%s%s until %" PRId64 " of %" PRId64 "\n", l->prefix, e->name, ev_time_ms() + e->until - clock_now(), e->span);
 }
 
-static int
+static void
 store(void)
 {
-	int fd = open(FILE_NEW, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600), rc = 0, saved;
-	FILE *f = fd == -1 ? NULL : fdopen(fd, "w");
+	struct buf *b = xcalloc(1, sizeof(*b));
 	const struct list *l;
 	size_t i;
 
-	if (f == NULL)
-		return -1;
+	*b = (struct buf)BUF_INIT;
 	for (l = lists; l < lists + LISTS; l++)
 		for (i = 0; i < l->n; i++)
-			put_line(f, l, &l->v[i]);
-	if (fflush(f) != 0 || fsync(fd) == -1)
-		rc = -1;
-	saved = errno;
-	fclose(f);
-	errno = saved;
-	if (rc == 0)
-		rc = rename(FILE_NEW, FILE_NAME) == -1 ? -1 : sync_folder();
-	return rc;
+			put_line(b, l, &l->v[i]);
+	su.ticket = errand(put_file, stored, b);
+}
+
+uint64_t
+suspend_ticket(void)
+{
+	return su.ticket;
+}
+
+int
+suspend_error(void)
+{
+	return su.error;
 }
 
 /* ---- ends ---- */
@@ -219,8 +271,7 @@ timer(void *arg)
 	(void)arg;
 	for (kind = 0; kind < LISTS; kind++)
 		while ((name = take_ended(kind)) != NULL) {
-			if (store() == -1)
-				log_warn("%s: that it has ended cannot be written: %m", name);
+			store();
 			su.ended(kind, name);
 			free(name);
 		}
@@ -245,7 +296,8 @@ suspend_set(enum suspend_kind kind, const char *name, int64_t ms)
 	if (on)
 		insert(l, at, name, ms, ms);
 	arm();
-	return store();
+	store();
+	return 0;
 }
 
 /* ---- the start ---- */

@@ -29,10 +29,12 @@ bool	 suspend_has(enum suspend_kind, const char *name);
 int64_t	 suspend_left(enum suspend_kind, const char *name);
 /*
  * For that many ms; SUSPEND_ALWAYS; 0: no more. One that is suspended already gets another end.
- * 0: done and on the disk; 1: it was so already; -1/errno: it holds for this run, the disk did not take it (ENOSPC; E2BIG: too many, or
- * too long a name: not done)
+ * 0: it holds for this run, and over a restart when the errand of suspend_ticket is done and suspend_error says 0; 1: it was so already;
+ * -1/E2BIG: too many, or too long a name: not done
  */
 int	 suspend_set(enum suspend_kind, const char *name, int64_t ms);
+uint64_t suspend_ticket(void);	/* errand.h */
+int	 suspend_error(void);		/* errno of the last time that the file was written; 0: none */
 const char *suspend_nth(enum suspend_kind, size_t i);	/* in order; NULL: there are no more */
 
 #endif
