@@ -171,7 +171,7 @@ sync_all(struct delivery *batch, size_t n)
 			files[m].fd = batch[i].fd;
 			whose[m++] = &batch[i];
 		}
-	maildir_flush(files, m);
+	maildir_flush_files(files, m);
 	for (i = 0; i < m; i++)
 		synced(whose[i], files[i].error);
 }
@@ -236,27 +236,35 @@ move_one(struct delivery *d, const char *hostname)
 		fail(d, "move a file into", "/new");
 }
 
+/* Its entry is durable, or (error) not. */
 static void
-sync_dir(struct delivery *batch, size_t n, struct maildir *dir)
+end(struct delivery *d, int error)
 {
-	size_t	 i;
-	int	 err = 0;
-
-	if (maildir_sync(dir->new) == -1)
-		err = errno;
-	for (i = 0; i < n; i++) {
-		if (batch[i].dir != dir || (batch[i].state != DV_MOVED && batch[i].state != DV_FOUND))
-			continue;
-		if ((errno = err) != 0) {
-			fail(&batch[i], "sync", "/new");
-			continue;
-		}
-		batch[i].outcome = OUT_SENT;
-		batch[i].code = 250;
-		batch[i].dsn = "2.0.0";
-		strlcpy(batch[i].text, batch[i].state == DV_MOVED ? "delivered to maildir" :
-		    "delivered to maildir by an earlier try", sizeof(batch[i].text));
+	if ((errno = error) != 0) {
+		fail(d, "sync", "/new");
+		return;
 	}
+	d->outcome = OUT_SENT;
+	d->code = 250;
+	d->dsn = "2.0.0";
+	strlcpy(d->text, d->state == DV_MOVED ? "delivered to maildir" : "delivered to maildir by an earlier try", sizeof(d->text));
+}
+
+static void
+sync_dirs(struct delivery *batch, size_t n, const struct maildir *dirs)
+{
+	struct flush	 new[MAILDIR_BATCH];
+	size_t		 which[MAILDIR_BATCH], i, m = 0;
+
+	for (i = 0; i < n; i++) {
+		which[i] = m;
+		if (dirs[i].new != -1)
+			new[m++].fd = dirs[i].new;
+	}
+	maildir_flush_dirs(new, m);
+	for (i = 0; i < n; i++)
+		if (batch[i].state == DV_MOVED || batch[i].state == DV_FOUND)
+			end(&batch[i], new[which[batch[i].dir - dirs]].error);
 }
 
 static void
@@ -299,9 +307,7 @@ maildir_deliver(struct delivery *batch, size_t n, const char *hostname)
 	for (i = 0; i < n; i++)
 		if (batch[i].state == DV_SYNCED)
 			move_one(&batch[i], hostname);
-	for (i = 0; i < n; i++) {
-		if (dirs[i].new != -1)
-			sync_dir(batch, n, &dirs[i]);
+	sync_dirs(batch, n, dirs);
+	for (i = 0; i < n; i++)
 		maildir_close(&dirs[i]);
-	}
 }

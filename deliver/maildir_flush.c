@@ -14,12 +14,14 @@
 #include <threads.h>
 #include <unistd.h>
 #include "maildir_flush.h"
+#include "maildir_open.h"
 
 #define THREADS	16		/* with the caller's */
 
 struct work {
 	struct flush	*files;
 	size_t		 n;
+	int		 (*sync)(int fd);
 	atomic_size_t	 next;
 };
 
@@ -34,29 +36,48 @@ write_back(struct flush *f, unsigned how)
 }
 
 static int
-sync_files(void *arg)
+sync_file(int fd)
+{
+	int	 rc;
+
+	while ((rc = fdatasync(fd)) == -1 && errno == EINTR)
+		;
+	return rc;
+}
+
+static int
+share(void *arg)
 {
 	struct work	*w = arg;
 	struct flush	*f;
 	size_t		 i;
-	int		 rc;
 
 	while ((i = atomic_fetch_add(&w->next, 1)) < w->n) {
 		f = &w->files[i];
-		while ((rc = fdatasync(f->fd)) == -1 && errno == EINTR)
-			;
-		if (rc == -1)
+		if (w->sync(f->fd) == -1)
 			f->error = errno;
 	}
 	return 0;
 }
 
-void
-maildir_flush(struct flush *files, size_t n)
+static void
+sync_all(struct flush *files, size_t n, int (*sync)(int))
 {
-	struct work	 w = { files, n, 0 };
+	struct work	 w = { files, n, sync, 0 };
 	thrd_t		 threads[THREADS - 1];
 	size_t		 i, made = 0;
+
+	while (made < THREADS - 1 && made + 1 < n && thrd_create(&threads[made], share, &w) == thrd_success)
+		made++;
+	share(&w);
+	for (i = 0; i < made; i++)
+		thrd_join(threads[i], NULL);
+}
+
+void
+maildir_flush_files(struct flush *files, size_t n)
+{
+	size_t	 i;
 
 	for (i = 0; i < n; i++)
 		files[i].error = 0;
@@ -64,9 +85,15 @@ maildir_flush(struct flush *files, size_t n)
 		write_back(&files[i], SYNC_FILE_RANGE_WRITE);
 	for (i = 0; n > 1 && i < n; i++)
 		write_back(&files[i], SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
-	while (made < THREADS - 1 && made + 1 < n && thrd_create(&threads[made], sync_files, &w) == thrd_success)
-		made++;
-	sync_files(&w);
-	for (i = 0; i < made; i++)
-		thrd_join(threads[i], NULL);
+	sync_all(files, n, sync_file);
+}
+
+void
+maildir_flush_dirs(struct flush *dirs, size_t n)
+{
+	size_t	 i;
+
+	for (i = 0; i < n; i++)
+		dirs[i].error = 0;
+	sync_all(dirs, n, maildir_sync);
 }

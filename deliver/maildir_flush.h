@@ -1,7 +1,7 @@
 /*
- * maildir_flush: files of a batch to stable storage, together.
+ * maildir_flush: files or directories of a batch to stable storage, together.
  *
- * Used by maildir before it moves a batch into place. Owns nothing.
+ * Used by maildir before it moves a batch into place, and behind that. Owns nothing.
  */
 #ifndef MAILDIR_FLUSH_H
 #define MAILDIR_FLUSH_H
@@ -10,10 +10,11 @@
 
 struct flush {
 	int	 fd;
-	int	 error;		/* after it: errno of the file, 0: it is on stable storage */
+	int	 error;		/* after it: its errno, 0: it is on stable storage */
 };
 
-/* Returns when each file is durable or has its error. */
-void	 maildir_flush(struct flush *, size_t n);
+/* Each returns when all are durable or have their error. */
+void	 maildir_flush_files(struct flush *, size_t n);
+void	 maildir_flush_dirs(struct flush *, size_t n);
 
 #endif
