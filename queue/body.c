@@ -1,5 +1,5 @@
 /*
- * body: a message on its way in: in memory up to 64 KiB (64 MiB for all), beyond that in its own file in tmp/.
+ * body: a message on its way in: in memory up to 128 KiB (64 MiB for all), beyond that in its own file in tmp/.
  *
  * Called by intake with the bytes as they come, and by commit.c. Owns the memory and the file until it is freed or its
  * file has become a segment. What the disk refuses stays in body->error and is answered at the commit.

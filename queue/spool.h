@@ -25,7 +25,7 @@ struct loc {
 };
 
 /* ---- a message on its way in ---- */
-struct body {			/* up to 64 KiB in memory (64 MiB for all), beyond that its own file in tmp/ */
+struct body {			/* up to 128 KiB in memory (64 MiB for all), beyond that its own file in tmp/ */
 	uint64_t	 len;
 	struct bodyscan	 scan;
 	int		 error;		/* errno of the first failure, sticky */

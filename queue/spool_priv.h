@@ -16,7 +16,7 @@
 #include "spool.h"
 #include "sync.h"
 
-#define BODY_MEM	(64 * 1024)		/* of one message in memory */
+#define BODY_MEM	(128 * 1024)		/* of one message in memory */
 #define BODY_MEM_ALL	(64 * 1024 * 1024)	/* of all of them */
 #define GROUP_BYTES	(4 * 1024 * 1024)	/* of one group, about */
 #define GROUP_FILES	64			/* messages of their own in one group */

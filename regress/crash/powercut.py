@@ -251,7 +251,7 @@ LD_PRELOAD=%s WRITELOG=%s exec %s "$@"
 
 def message(serial):
     r = random.Random(serial)
-    text = r.randbytes(100000 if serial % 6 == 5 else 500 * (serial % 7)).hex()
+    text = r.randbytes(100000 if serial % 6 == 5 else 50000 if serial % 6 == 2 else 500 * (serial % 7)).hex()
     return ("Subject: number %d\r\nX-Serial: %d\r\n\r\n" % (serial, serial) +
             "\r\n".join(text[i:i + 70] for i in range(0, len(text), 70)) + "\r\n").encode()
 

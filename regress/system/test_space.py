@@ -155,7 +155,7 @@ def test_disk_full_of_large_ones():
 
 
 def test_out_of_inodes():
-    drains("size=64m,nr_inodes=60", 100000, 600)
+    drains("size=64m,nr_inodes=60", 200000, 600)
 
 
 def test_few_do_not_hold_the_space():

@@ -77,8 +77,8 @@ apart(struct spool *s)
 {
 	make(20, BIG, 2);
 	make(21, 100, 20000);		/* an envelope beyond any record that shares */
-	make(22, 65536, 1);		/* just fits memory */
-	make(23, 65537, 1);
+	make(22, 131072, 1);		/* just fits memory */
+	make(23, 131073, 1);
 	kit_commit(s, &msg[20]);
 	kit_commit(s, &msg[21]);
 	kit_commit(s, &msg[22]);

@@ -69,7 +69,7 @@ deliver(struct spool *s, struct kit_msg *m)
 static void
 abort_one(struct spool *s, uint64_t id)
 {
-	struct kit_msg m = { .id = id, .len = id % 2 == 0 ? 100000 : 1000, .nrcpt = 1 };
+	struct kit_msg m = { .id = id, .len = id % 2 == 0 ? 200000 : 1000, .nrcpt = 1 };
 
 	say('x', id);
 	body_free(kit_body(s, &m));
