@@ -35,7 +35,8 @@ ifeq ($(origin CC),default)
 CC	= gcc
 endif
 PKG	= $(shell pkg-config $(1) 2>/dev/null)
-CPPFLAGS += -D_GNU_SOURCE -iquote common $(call PKG,--cflags libbsd-overlay libevent_core)
+PKG_CFLAGS := $(call PKG,--cflags libbsd-overlay libevent_core)
+CPPFLAGS += -D_GNU_SOURCE -iquote common $(PKG_CFLAGS)
 WARN	= -Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes -Wshadow -Wpointer-arith -Wcast-qual $(if $(DEV),-Werror)
 ifeq ($(SAN),)
 CFLAGS	?= -O2 -g
@@ -52,7 +53,7 @@ DEFS	= -DPOSTERN_VERSION='"$(VERSION)"' -DPOSTERN_LIBEXEC='"$(LIBEXEC)"' -DPOSTE
 SAY	= $(if $(V),,@echo '  $(1)  $(2)';)
 COMPILE	= $(CC) -std=gnu11 $(CPPFLAGS) $(DEFS) $(WARN) $(CFLAGS) $(HARDEN) -MMD -MP
 LINK	= $(CC) $(CFLAGS) $(HARDEN) $(LDFLAGS) $(LDHARDEN)
-LIBS	= $(call PKG,--libs libbsd-overlay libbsd-ctor libevent_core) -lseccomp
+LIBS	:= $(call PKG,--libs libbsd-overlay libbsd-ctor libevent_core) -lseccomp
 
 # ---- which source belongs to which program ----
 PROGRAMS = posternd postern-listener postern-lookup postern-resolver postern-queue postern-deliver postern-agent \
