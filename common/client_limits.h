@@ -14,22 +14,26 @@
 #define LIMITS_BUCKETS	2048	/* a power of two */
 #define LIMITS_WAYS	8
 
+/* Whose share of the connections: strangers', loopback's, that of the submission socket. */
+enum pool { POOL_NET, POOL_LOOPBACK, POOL_SOCKET, POOL__N };
+
 struct limits_client {
 	uint64_t	key;		/* limits_key of the client; 0: free */
 	uint32_t	conns;		/* open connections */
-	uint32_t	minute;		/* which minute (monotonic) mails counts */
-	uint32_t	mails;		/* MAIL commands in that minute */
-	uint32_t	mails_before;	/* and in the one before */
+	uint32_t	minute;		/* which minute (monotonic) these count */
+	uint32_t	mails, opens;	/* MAIL commands and connections in that minute */
+	uint32_t	mails_before, opens_before;	/* and in the one before */
+	uint32_t	greeted;	/* the minute in which it last waited for its greeting, + 1; 0: never */
 };
 
 struct limits_slot {
-	uint32_t		conns;		/* open connections from the network */
-	uint32_t		local_conns;	/* and at the submission socket */
+	uint32_t		conns[POOL__N];	/* open connections */
 	struct limits_client	client[LIMITS_BUCKETS][LIMITS_WAYS];
 };
 
 struct limits_map {
 	uint64_t		seed;		/* of the hash: which clients share a bucket is not theirs to choose */
+	uint32_t		stress[POOL__N];	/* 1: that share is nearly taken; written by any listener, atomically */
 	struct limits_slot	slot[];
 };
 

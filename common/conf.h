@@ -17,12 +17,13 @@
 #include "buf.h"
 #include "log.h"
 
-/* name in the file, field, unit, default. Sizes in bytes, times in ms, rates in events a minute, counts plain. */
+/* name in the file, field, unit, default. Sizes in bytes, times in ms (a pause may be 0), rates in events a minute, counts plain. */
 #define CONF_LIMITS(X) \
 	X("message-size",		MESSAGE_SIZE,	SIZE,	35 * 1024 * 1024) \
 	X("recipients",			RECIPIENTS,	COUNT,	1000) \
 	X("connections",		CONNECTIONS,	COUNT,	2000) \
 	X("connections-per-client",	PER_CLIENT,	COUNT,	50) \
+	X("connection-rate-per-client",	CONNECTION_RATE, RATE,	300) \
 	X("rate-per-client",		RATE_CLIENT,	RATE,	200) \
 	X("errors",			ERRORS,		COUNT,	20) \
 	X("commands",			COMMANDS,	COUNT,	100000) /* that move no mail, in a session */ \
@@ -31,6 +32,8 @@
 	X("command-timeout",		T_COMMAND,	TIME,	5 * 60 * 1000) \
 	X("data-timeout",		T_DATA,		TIME,	10 * 60 * 1000)	/* silence within a message */ \
 	X("data-rate",			DATA_RATE,	SIZE,	100)	/* least bytes a second, over a minute */ \
+	X("greet-pause",		GREET_PAUSE,	PAUSE,	1000)	/* before the banner, for who is new here */ \
+	X("progress-timeout",		T_PROGRESS,	TIME,	30 * 60 * 1000)	/* without a message taken */ \
 	X("session-timeout",		T_SESSION,	TIME,	24 * 3600 * 1000) \
 	X("history",			HISTORY,	TIME,	7 * 24 * 3600 * 1000) \
 	X("history-results",		HISTORY_RESULTS, COUNT,	1000000)

@@ -3,11 +3,23 @@
  *
  * Called by conf_parse. Pure code.
  */
+#include <string.h>
 #include "conf_parse.h"
 
-enum unit { UNIT_SIZE, UNIT_COUNT, UNIT_RATE, UNIT_TIME };
+enum unit { UNIT_SIZE, UNIT_COUNT, UNIT_RATE, UNIT_TIME, UNIT_PAUSE };
+
+static const char *
+pause_or_none(const char *s, uint64_t *ms)
+{
+	if (strcmp(s, "0") != 0 && strcmp(s, "0s") != 0)
+		return conf_time(s, ms);
+	*ms = 0;
+	return NULL;
+}
+
 static const char *(*const unit_fn[])(const char *, uint64_t *) = {
-	[UNIT_SIZE] = conf_size, [UNIT_COUNT] = conf_count, [UNIT_RATE] = conf_rate, [UNIT_TIME] = conf_time
+	[UNIT_SIZE] = conf_size, [UNIT_COUNT] = conf_count, [UNIT_RATE] = conf_rate, [UNIT_TIME] = conf_time,
+	[UNIT_PAUSE] = pause_or_none
 };
 static const struct limit_row {
 	const char	*name;

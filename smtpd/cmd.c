@@ -10,6 +10,7 @@
 #include "batch.h"
 #include "child.h"
 #include "cmd.h"
+#include "crowd.h"
 #include "door.h"
 #include "ev.h"
 #include "line.h"
@@ -266,10 +267,18 @@ line_step(struct session *s)
 static bool
 too_old(struct session *s)
 {
-	if (ev_now_ms() - s->since < child_conf()->limit[LIM_T_SESSION])
+	uint64_t now = ev_now_ms();
+	bool data = s->state == ST_DATA || s->state == ST_CHUNK;
+	const char *what = NULL;
+
+	if (now - s->since >= child_conf()->limit[LIM_T_SESSION])
+		what = "session-timeout";
+	else if (!data && !s->socket && now - s->useful >= crowd_time(s->pool, LIM_T_PROGRESS))
+		what = "progress-timeout";
+	if (what == NULL)
 		return false;
-	session_event(s, "session-timeout");
-	session_reply(s, 421, "4.4.2", "This session has lasted too long, closing");
+	session_event(s, what);
+	session_reply(s, 421, "4.4.2", "This session has lasted too long without mail, closing");
 	return true;
 }
 

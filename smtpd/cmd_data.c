@@ -14,6 +14,7 @@
 
 #include "child.h"
 #include "cmd.h"
+#include "crowd.h"
 #include "door.h"
 #include "ev.h"
 #include "log.h"
@@ -22,6 +23,7 @@
 #define EXCESS		(64 * 1024 * 1024)	/* beyond twice the limit nothing is read any more */
 #define SMALL_CHUNK	64			/* counts as a command that moves no mail */
 #define RATE_WINDOW_MS	60000
+#define STRESS_WINDOW_MS	10000
 
 static uint64_t
 most(void)
@@ -53,12 +55,12 @@ begin(struct session *s, bool bdat)
 static bool
 too_slow(struct session *s, size_t n)
 {
-	uint64_t now = ev_now_ms();
+	uint64_t now = ev_now_ms(), window = crowd_stress(s->pool) ? STRESS_WINDOW_MS : RATE_WINDOW_MS;
 
 	s->rate_bytes += n;
-	if (now - s->rate_since < RATE_WINDOW_MS)
+	if (now - s->rate_since < window)
 		return false;
-	if (s->rate_bytes >= child_conf()->limit[LIM_DATA_RATE] * (RATE_WINDOW_MS / 1000)) {
+	if (s->rate_bytes >= crowd_data_rate(s->pool) * (window / 1000)) {
 		s->rate_since = now;
 		s->rate_bytes = 0;
 		return false;

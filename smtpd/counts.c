@@ -15,6 +15,7 @@
 
 #define KEY_V4	0x0000ffff00000000ULL	/* never the /64 of a host */
 #define KEY_UID	0x0000fffe00000000ULL
+#define GREETED_MINUTES	(24 * 60)
 
 static struct {
 	struct limits_map	*map;
@@ -98,43 +99,38 @@ claim(uint64_t key)
 }
 
 void
-counts_open(uint64_t key, bool socket)
+counts_open(uint64_t key, enum pool pool)
 {
 	struct limits_client *c;
 
 	if (counts.map == NULL)
 		return;
-	if (socket)
-		counts.own->local_conns++;
-	else
-		counts.own->conns++;
+	counts.own->conns[pool]++;
 	if ((c = claim(key)) != NULL)
 		c->conns++;
 }
 
 void
-counts_close(uint64_t key, bool socket)
+counts_close(uint64_t key, enum pool pool)
 {
-	uint32_t *all;
 	struct limits_client *c;
 
 	if (counts.map == NULL)
 		return;
-	all = socket ? &counts.own->local_conns : &counts.own->conns;
-	if (*all > 0)
-		(*all)--;
+	if (counts.own->conns[pool] > 0)
+		counts.own->conns[pool]--;
 	c = find(counts.own, key);
 	if (c != NULL && c->conns > 0)
 		c->conns--;
 }
 
 unsigned
-counts_total(bool socket)
+counts_total(enum pool pool)
 {
 	unsigned i, n = 0;
 
 	for (i = 0; counts.map != NULL && i < counts.slots; i++)
-		n += socket ? counts.map->slot[i].local_conns : counts.map->slot[i].conns;
+		n += counts.map->slot[i].conns[pool];
 	return n;
 }
 
@@ -158,19 +154,20 @@ turn_minute(struct limits_client *c)
 	if (c->minute == now)
 		return;
 	c->mails_before = c->minute + 1 == now ? c->mails : 0;
-	c->mails = 0;
+	c->opens_before = c->minute + 1 == now ? c->opens : 0;
+	c->mails = c->opens = 0;
 	c->minute = now;
 }
 
 /* What falls into the last sixty seconds, if the minute before was even. */
 static unsigned
-rate(const struct limits_client *c)
+rate(const struct limits_client *c, uint32_t current, uint32_t before)
 {
 	uint32_t now = this_minute(), left = 60000 - (uint32_t)(ev_now_ms() % 60000);
 
 	if (c->minute == now)
-		return c->mails + (unsigned)((uint64_t)c->mails_before * left / 60000);
-	return c->minute + 1 == now ? (unsigned)((uint64_t)c->mails * left / 60000) : 0;
+		return current + (unsigned)((uint64_t)before * left / 60000);
+	return c->minute + 1 == now ? (unsigned)((uint64_t)current * left / 60000) : 0;
 }
 
 unsigned
@@ -187,6 +184,61 @@ counts_mail(uint64_t key)
 	}
 	for (i = 0; i < counts.slots; i++)
 		if ((c = find(&counts.map->slot[i], key)) != NULL)
-			n += rate(c);
+			n += rate(c, c->mails, c->mails_before);
 	return n;
+}
+
+unsigned
+counts_connect(uint64_t key)
+{
+	struct limits_client *c;
+	unsigned i, n = 0;
+
+	if (counts.map == NULL)
+		return 0;
+	if ((c = claim(key)) != NULL) {
+		turn_minute(c);
+		c->opens++;
+	}
+	for (i = 0; i < counts.slots; i++)
+		if ((c = find(&counts.map->slot[i], key)) != NULL)
+			n += rate(c, c->opens, c->opens_before);
+	return n;
+}
+
+/* ---- greetings ---- */
+
+bool
+counts_greeted(uint64_t key)
+{
+	struct limits_client *c;
+	unsigned i;
+
+	for (i = 0; counts.map != NULL && i < counts.slots; i++)
+		if ((c = find(&counts.map->slot[i], key)) != NULL && c->greeted != 0 && this_minute() + 1 - c->greeted < GREETED_MINUTES)
+			return true;
+	return false;
+}
+
+void
+counts_set_greeted(uint64_t key, bool yes)
+{
+	struct limits_client *c;
+
+	if (counts.map != NULL && (c = claim(key)) != NULL)
+		c->greeted = yes ? this_minute() + 1 : 0;
+}
+
+/* ---- stress ---- */
+
+bool
+counts_set_stress(enum pool pool, bool on)
+{
+	return counts.map != NULL && __atomic_exchange_n(&counts.map->stress[pool], (uint32_t)on, __ATOMIC_RELAXED) != (uint32_t)on;
+}
+
+bool
+counts_stress(enum pool pool)
+{
+	return counts.map != NULL && __atomic_load_n(&counts.map->stress[pool], __ATOMIC_RELAXED) != 0;
 }

@@ -1,7 +1,7 @@
 /*
  * counts: this listener's share of the table of clients (common/client_limits.h), and the sums over all listeners.
  *
- * Used by door (connections) and cmd_mail (rate). Without a table nothing is counted and nothing limited.
+ * Used by crowd and session (connections) and cmd_mail (rate). Without a table nothing is counted and nothing limited.
  */
 #ifndef COUNTS_H
 #define COUNTS_H
@@ -10,8 +10,8 @@
 #include <sys/types.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include "client_limits.h"
 
-struct limits_map;
 
 /* Takes over the mapping; what is open must be counted again by the caller. */
 void	 counts_map(struct limits_map *, unsigned slot, unsigned slots);
@@ -20,10 +20,19 @@ void	 counts_map(struct limits_map *, unsigned slot, unsigned slots);
 uint64_t counts_key(const struct sockaddr *);
 uint64_t counts_key_uid(uid_t);
 
-void	 counts_open(uint64_t key, bool socket);
-void	 counts_close(uint64_t key, bool socket);
-unsigned counts_total(bool socket);		/* open connections, of the network or at the socket */
+void	 counts_open(uint64_t key, enum pool);
+void	 counts_close(uint64_t key, enum pool);
+unsigned counts_total(enum pool);		/* open connections */
 unsigned counts_client(uint64_t key);		/* open connections of that client */
 unsigned counts_mail(uint64_t key);		/* one more MAIL: how many in the last minute */
+unsigned counts_connect(uint64_t key);		/* one more attempt to connect: the same */
+
+/* Whether the client waited for its greeting within the last day; it just did, or did not. */
+bool	 counts_greeted(uint64_t key);
+void	 counts_set_greeted(uint64_t key, bool);
+
+/* The state of a pool that all listeners share. True: it was the other one before. */
+bool	 counts_set_stress(enum pool, bool);
+bool	 counts_stress(enum pool);
 
 #endif

@@ -16,18 +16,18 @@
 
 #include "child.h"
 #include "counts.h"
+#include "crowd.h"
 #include "door.h"
 #include "log.h"
+#include "quiet.h"
 #include "session.h"
 #include "xmalloc.h"
 
 MSG_SENDER(LISTENER_TO_RESOLVER)
 
 #define ACCEPTS		8		/* clients of one event */
-#define GREEDY_MS	10000		/* between two lines about the same client */
 #define REST_MS		200		/* after an accept that failed for want of resources */
-#define SOCKET_SHARE	4		/* the submission socket may have this part of `limit connections` on top */
-#define SOCKET_MIN	32
+#define REFUSE_READS	4		/* of what a refused client sent */
 
 static struct {
 	struct door	**door;
@@ -35,9 +35,9 @@ static struct {
 	struct edge	*resolver;
 	struct ev_timer	 rest;
 	int		 reserve;
-	bool		 started, paused, resting, full, shutting;
-	uint64_t	 greedy;	/* the client over its own limit that was logged last, and when */
-	uint64_t	 greedy_at;
+	bool		 started, paused, resting, none, shutting;
+	struct quiet	 quiet;
+	struct ev_timer	 tell;		/* ... of what it counted */
 } doors;
 
 static void
@@ -55,80 +55,77 @@ apply_all(void)
 		apply(doors.door[i]);
 }
 
-/* ---- limits ---- */
+/* ---- refusing ---- */
 
-static unsigned
-limit_of(bool socket)
-{
-	uint64_t n = child_conf()->limit[LIM_CONNECTIONS];
-
-	if (!socket)
-		return (unsigned)n;
-	return n / SOCKET_SHARE < SOCKET_MIN ? SOCKET_MIN : (unsigned)(n / SOCKET_SHARE);
-}
-
-/* A line per change of state, not per client; with hysteresis, since a full house changes often. */
+/* A line when it begins and when it is over, not per client. */
 static void
-note_full(const char *why)
+note_no_descriptor(bool none)
 {
-	if (doors.full == (why != NULL))
+	if (doors.none == none)
 		return;
-	if (why == NULL && counts_total(false) >= limit_of(false) / 10 * 9)
-		return;
-	doors.full = why != NULL;
-	if (why != NULL)
-		log_warn("refusing clients: %s", why);
+	doors.none = none;
+	if (none)
+		log_warn("refusing clients: out of file descriptors");
 	else
 		log_info("clients are accepted again");
 }
 
 static void
-note_greedy(const struct session_peer *p, const char *why)
+tell_more(unsigned more, const char *who)
 {
-	if (p->key == doors.greedy && ev_now_ms() - doors.greedy_at < GREEDY_MS)
-		return;
-	doors.greedy = p->key;
-	doors.greedy_at = ev_now_ms();
-	log_warn("refusing a client: %s", why);
-}
-
-/* Local users share the socket's part: no one of them gets more than half of it. */
-static const char *
-over_own(const struct session_peer *p)
-{
-	if (p->socket)
-		return p->uid != 0 && p->uid != geteuid() && counts_client(p->key) >= limit_of(true) / 2 ?
-		    "too many connections of this user" : NULL;
-	return !p->exempt && counts_client(p->key) >= child_conf()->limit[LIM_PER_CLIENT] ?
-	    "too many connections from your host" : NULL;
-}
-
-/* NULL, or what is over its limit. */
-static const char *
-over(const struct session_peer *p)
-{
-	const char *why;
-
-	if (counts_total(p->socket) >= limit_of(p->socket)) {
-		note_full("too many connections");
-		return "too many connections";
-	}
-	note_full(NULL);
-	if ((why = over_own(p)) != NULL)
-		note_greedy(p, why);
-	return why;
+	log_info("refused: %u more from %s", more, who);
 }
 
 static void
+tell(void *arg)
+{
+	(void)arg;
+	if (quiet_tell(&doors.quiet, ev_now_ms(), tell_more))
+		ev_timer_set(&doors.tell, QUIET_MS);
+}
+
+/* One line, and then how many more there were. */
+static void
+log_refusal(const struct session_peer *p, const char *why)
+{
+	char who[QUIET_NAME], uid[32] = "";
+
+	if (p->socket) {
+		strlcpy(who, "localhost[127.0.0.1]", sizeof(who));
+		snprintf(uid, sizeof(uid), " uid=%u", (unsigned)p->uid);
+	} else
+		snprintf(who, sizeof(who), "unknown[%s]", address_text(&p->sa).s);
+	if (doors.quiet.n == 0)
+		ev_timer_set(&doors.tell, QUIET_MS);
+	if (quiet_due(&doors.quiet, p->key, who, ev_now_ms()))
+		log_info("NOQUEUE: reject: CONNECT from %s: 421 4.3.2 <%s>: Client host rejected: %s; from=<> to=<> proto=SMTP helo=<>%s", who, who,
+		    why, uid);
+}
+
+/* What it sent is read within bounds: a close with unread bytes may cost it our words, but no client keeps us here. */
+static void
 refuse(int fd, const struct door *door, const char *why)
 {
-	char line[512], drop[512];
-	int n = snprintf(line, sizeof(line), "421 4.3.2 %s: %s, try again later\r\n", door->hostname, why);
+	char line[512], drop[4096];
+	int n = snprintf(line, sizeof(line), "421 4.3.2 %s: %s, try again later\r\n", door->hostname, why), i;
 
-	while (recv(fd, drop, sizeof(drop), MSG_DONTWAIT) == (ssize_t)sizeof(drop))
+	for (i = 0; i < REFUSE_READS && recv(fd, drop, sizeof(drop), MSG_DONTWAIT) == (ssize_t)sizeof(drop); i++)
 		;
 	(void)send(fd, line, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL);
 	close(fd);
+}
+
+/* NULL, or why this client is not served. A full share has room where somebody idle gives way. */
+static const char *
+over(const struct session_peer *p)
+{
+	const char *why = crowd_over_own(p);
+
+	if (why != NULL) {
+		log_refusal(p, why);
+		return why;
+	}
+	return crowd_full(p) && !session_shed(p->pool) ? "too many connections" : NULL;
 }
 
 /* ---- accepting ---- */
@@ -174,6 +171,7 @@ identify(struct session_peer *p)
 		unmap(&p->sa, &p->salen);
 		p->key = counts_key(sa);
 		p->exempt = loopback(&p->sa);
+		p->pool = p->exempt ? POOL_LOOPBACK : POOL_NET;
 		p->local = conf_is_own_address(child_conf(), sa);
 		(void)setsockopt(p->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 		return true;
@@ -184,6 +182,7 @@ identify(struct session_peer *p)
 	p->uid = cred.uid;
 	p->key = counts_key_uid(cred.uid);
 	p->exempt = p->local = true;
+	p->pool = POOL_SOCKET;
 	return true;
 }
 
@@ -209,7 +208,7 @@ no_descriptor(struct door *door)
 {
 	int fd;
 
-	note_full("out of file descriptors");
+	note_no_descriptor(true);
 	if (doors.reserve != -1)
 		close(doors.reserve);
 	fd = accept4(door->ev.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -236,6 +235,7 @@ accept_one(struct door *door)
 			rest();
 		return errno == ECONNABORTED || errno == EINTR;
 	}
+	note_no_descriptor(false);
 	if (!identify(&p)) {
 		close(p.fd);
 		return true;
@@ -318,6 +318,7 @@ doors_start(void)
 	if (doors.started)
 		return;
 	ev_timer_init(&doors.rest, rested, NULL);
+	ev_timer_init(&doors.tell, tell, NULL);
 	doors.reserve = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
 	doors.started = true;
 	apply_all();

@@ -5,7 +5,6 @@
  * a 4xx. A session ends in finish() alone, which is reached from the tails of session_run and of the io callbacks.
  */
 #include <sys/socket.h>
-#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +12,7 @@
 #include "child.h"
 #include "cmd.h"
 #include "counts.h"
+#include "crowd.h"
 #include "door.h"
 #include "ev.h"
 #include "log.h"
@@ -26,6 +26,7 @@
 #define IN_HIGH		(64 * 1024)	/* unread commands beyond which nothing more is received */
 #define IN_KEEP		4096
 #define LINGER_MS	3000
+#define SHED_AFTER_MS	3000		/* nobody is sent away before */
 #define LINGER_MAX	(1024 * 1024)
 
 static struct {
@@ -38,7 +39,10 @@ static struct {
 } sessions;
 
 static void	settle(struct session *);
+static void	set_deadline(struct session *);
 static void	finish(struct session *);
+static void	too_early(struct session *);
+static void	greet_late(struct session *);
 
 void
 session_init(void)
@@ -95,7 +99,7 @@ session_each(void (*cb)(struct session *))
 static void
 recount(struct session *s)
 {
-	counts_open(s->key, s->socket);
+	counts_open(s->key, s->pool);
 }
 
 void
@@ -131,12 +135,24 @@ session_run(struct session *s)
 	settle(s);
 }
 
+/* Time-outs that run are those of before. */
+static void
+set_anew(struct session *s)
+{
+	if (s->lingering || s->state == ST_CLOSING)
+		return;
+	s->progress = true;
+	set_deadline(s);
+}
+
 void
 session_turn(void)
 {
 	struct session_q now;
 	struct session *s;
 
+	if (crowd_changed())
+		session_each(set_anew);
 	TAILQ_INIT(&now);
 	while ((s = TAILQ_FIRST(&sessions.later)) != NULL)
 		queue_on(s, &now);
@@ -157,6 +173,32 @@ static bool
 idle(const struct session *s)
 {
 	return s->wait == WAIT_NO && s->state <= ST_MAIL;
+}
+
+bool
+session_shed(enum pool pool)
+{
+	struct session *s;
+
+	TAILQ_FOREACH(s, &sessions.all, all) {
+		if (ev_now_ms() - s->useful < SHED_AFTER_MS || pool == POOL_SOCKET)
+			return false;
+		if (s->pool == pool && s->tx == NULL && idle(s) && !s->lingering) {
+			session_line(s, 421, "4.3.2", true, "Too many connections, and you were idle; try again later");
+			session_last(s, false);
+			finish(s);
+			return true;
+		}
+	}
+	return false;
+}
+
+void
+session_useful(struct session *s)
+{
+	s->useful = ev_now_ms();
+	TAILQ_REMOVE(&sessions.all, s, all);
+	TAILQ_INSERT_TAIL(&sessions.all, s, all);
 }
 
 static void
@@ -208,14 +250,12 @@ hold(struct session *s)
 static void
 set_deadline(struct session *s)
 {
-	const struct conf *conf = child_conf();
-
-	if (s->wait != WAIT_NO)
+	if (s->wait != WAIT_NO || s->state == ST_GREET)
 		return;
 	if (s->state == ST_DATA || s->state == ST_CHUNK)
-		io_deadline(s->io, conf->limit[LIM_T_DATA]);
+		io_deadline(s->io, crowd_time(s->pool, LIM_T_DATA));
 	else if (s->progress)
-		io_deadline(s->io, conf->limit[LIM_T_COMMAND]);
+		io_deadline(s->io, crowd_time(s->pool, LIM_T_COMMAND));
 	s->progress = false;
 }
 
@@ -273,7 +313,8 @@ release(struct session *s)
 	queue_off(s);
 	LIST_REMOVE(s, by_id);
 	TAILQ_REMOVE(&sessions.all, s, all);
-	counts_close(s->key, s->socket);
+	counts_close(s->key, s->pool);
+	crowd_look(s->pool);
 	door_release(s->door);
 	free(s->name);
 	free(s->helo);
@@ -325,6 +366,10 @@ on_in(void *arg)
 {
 	struct session *s = arg;
 
+	if (s->state == ST_GREET) {
+		too_early(s);
+		return;
+	}
 	if (!s->lingering) {
 		session_run(s);
 		return;
@@ -388,6 +433,10 @@ on_timeout(void *arg)
 		release(s);
 		return;
 	}
+	if (s->state == ST_GREET) {
+		greet_late(s);
+		return;
+	}
 	session_log(s);
 	if (s->wait != WAIT_NO) {
 		wait_timed_out(s);
@@ -406,17 +455,6 @@ static const struct io_ops session_ops = { NULL, on_in, on_out, on_end, on_timeo
 
 /* ---- the beginning ---- */
 
-static void
-address(struct session *s)
-{
-	const void *sa = &s->sa;
-
-	if (s->sa.ss_family == AF_INET)
-		inet_ntop(AF_INET, &((const struct sockaddr_in *)sa)->sin_addr, s->addr, sizeof(s->addr));
-	else if (s->sa.ss_family == AF_INET6)
-		inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)sa)->sin6_addr, s->addr, sizeof(s->addr));
-}
-
 static struct session *
 make(struct door *door, const struct session_peer *peer)
 {
@@ -428,32 +466,66 @@ make(struct door *door, const struct session_peer *peer)
 	s->uid = peer->uid;
 	s->key = peer->key;
 	s->socket = peer->socket;
+	s->pool = peer->pool;
 	s->exempt = peer->exempt;
 	s->local = peer->local;
-	s->since = ev_now_ms();
-	address(s);
+	s->since = s->useful = ev_now_ms();
+	strlcpy(s->addr, s->socket ? "" : address_text(&s->sa).s, sizeof(s->addr));
 	s->io = io_new(peer->fd, &session_ops, s);
 	LIST_INSERT_HEAD(&sessions.by_id[s->id % ID_BUCKETS], s, by_id);
 	TAILQ_INSERT_TAIL(&sessions.all, s, all);
-	counts_open(s->key, s->socket);
+	counts_open(s->key, s->pool);
+	crowd_look(s->pool);
 	return s;
+}
+
+static void
+too_early(struct session *s)
+{
+	counts_set_greeted(s->key, false);
+	session_refuse(s, &(struct refusal){ .code = 554, .dsn = "5.5.0", .about = session_client(s), .subject = "Client host",
+	    .words = "you spoke before the greeting" });
+	session_last(s, true);
+	finish(s);
+}
+
+static void
+greet(struct session *s)
+{
+	const struct door *door = s->door;
+
+	s->state = ST_START;
+	io_printf(s->io, "220 %s %s\r\n", door->hostname, door->banner != NULL ? door->banner : "ESMTP Postern");
+	s->progress = true;
+	set_deadline(s);
+}
+
+/* Its time to speak too early is over. */
+static void
+greet_late(struct session *s)
+{
+	if (sessions.draining) {
+		settle(s);
+		return;
+	}
+	counts_set_greeted(s->key, true);
+	greet(s);
 }
 
 void
 session_new(struct door *door, const struct session_peer *peer)
 {
 	struct session *s = make(door, peer);
+	uint64_t pause = crowd_greet_pause(peer);
 	char c;
 
 	if (recv(peer->fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) > 0) {
-		session_refuse(s, &(struct refusal){ .code = 554, .dsn = "5.5.0", .about = session_client(s),
-		    .subject = "Client host", .words = "you spoke before the greeting" });
-		session_last(s, true);
-		finish(s);
+		too_early(s);
 		return;
 	}
-	io_printf(s->io, "220 %s %s\r\n", door->hostname, door->banner != NULL ? door->banner : "ESMTP Postern");
-	s->progress = true;
-	set_deadline(s);
+	if (pause > 0)
+		io_deadline(s->io, pause);
+	else
+		greet(s);
 	door_ask_name(s);
 }

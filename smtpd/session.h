@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "client_limits.h"
 #include "io.h"
 
 struct batch;
@@ -23,6 +24,7 @@ struct tx;
 #define VERBS_MAX	24
 
 enum state {
+	ST_GREET,		/* its banner waits for what it may say too early */
 	ST_START,		/* no HELO or EHLO yet */
 	ST_HELO,		/* no transaction */
 	ST_MAIL,		/* MAIL was accepted, and perhaps RCPTs */
@@ -54,6 +56,7 @@ struct session {
 	char			*helo;		/* or NULL */
 	uint64_t		 key;		/* in counts */
 	uid_t			 uid;		/* at the socket */
+	enum pool		 pool;
 	bool			 socket;	/* the submission socket */
 	bool			 exempt;	/* from limits per client */
 	bool			 local;		/* `from local` */
@@ -66,6 +69,7 @@ struct session {
 	bool			 held;		/* not read from for now */
 	bool			 progress;	/* a command was done: the deadline moves */
 	uint64_t		 since;		/* ms, of the connection */
+	uint64_t		 useful;	/* when it began, or last brought a message; all is in that order */
 	uint64_t		 rate_since, rate_bytes;	/* of message data */
 	size_t			 skipped;	/* of a command line that is too long */
 	unsigned		 errors, idle_commands;
@@ -87,6 +91,7 @@ struct session_peer {		/* what door knows of a new client */
 	socklen_t		 salen;
 	uid_t			 uid;
 	uint64_t		 key;
+	enum pool		 pool;
 	bool			 socket, exempt, local;
 };
 
@@ -95,6 +100,8 @@ void	 session_new(struct door *, const struct session_peer *);
 struct session *session_find(uint32_t id);
 void	 session_turn(void);			/* a step of the main loop */
 void	 session_run(struct session *);		/* commands and data, as far as it goes; the session may be gone then */
+bool	 session_shed(enum pool);		/* the one that has been idle the longest is told to go; false: none */
+void	 session_useful(struct session *);	/* it brought a message */
 void	 session_recount(void);			/* all, into a new table of counts */
 void	 session_drain(void);			/* 421 to the idle, and to the others after their message */
 bool	 session_none(void);
@@ -102,6 +109,9 @@ void	 session_each(void (*)(struct session *));	/* which may free it */
 void	 session_named(struct session *, const char *name);	/* the client's, by PTR */
 void	 session_data_pause(struct session *);
 void	 session_data_resume(void);		/* all that were paused */
+
+struct address_text { char s[INET6_ADDRSTRLEN]; };
+struct address_text address_text(const struct sockaddr_storage *);	/* without a port; "" for a socket */
 
 /* For the handlers of commands. */
 void	 session_reply(struct session *, unsigned code, const char *dsn, const char *, ...) __attribute__((format(printf, 4, 5)));

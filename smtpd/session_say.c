@@ -4,6 +4,7 @@
  * Called by session and by the handlers. Owns nothing. Every refusal goes through here, so that it has its line in the words that
  * fail2ban, crowdsec, pflogsumm and logwatch read.
  */
+#include <arpa/inet.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,6 +18,19 @@
 #include "xmalloc.h"
 
 /* ---- names ---- */
+
+struct address_text
+address_text(const struct sockaddr_storage *ss)
+{
+	struct address_text t = { "" };
+	const void *sa = ss;
+
+	if (ss->ss_family == AF_INET)
+		inet_ntop(AF_INET, &((const struct sockaddr_in *)sa)->sin_addr, t.s, sizeof(t.s));
+	else if (ss->ss_family == AF_INET6)
+		inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)sa)->sin6_addr, t.s, sizeof(t.s));
+	return t;
+}
 
 const char *
 session_client(const struct session *s)

@@ -478,8 +478,10 @@ tx_done(uint32_t number, const struct p_tx_done *p)
 	}
 	s->wait = WAIT_NO;
 	s->progress = true;
-	if (p->code < 300)
+	if (p->code < 300) {
 		s->errors = 0;
+		session_useful(s);
+	}
 	session_reply(s, p->code, p->dsn, "%s", p->text);
 	if (s->state != ST_CLOSING)
 		s->state = ST_HELO;

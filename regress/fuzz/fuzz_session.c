@@ -1,4 +1,4 @@
-/* links: smtpd/session.c smtpd/session_say.c smtpd/cmd.c smtpd/cmd_ehlo.c smtpd/cmd_mail.c smtpd/cmd_rcpt.c smtpd/cmd_data.c smtpd/cmd_misc.c smtpd/batch.c smtpd/tx.c smtpd/trace.c smtpd/path.c smtpd/params.c smtpd/counts.c smtpd/door.c */
+/* links: smtpd/session.c smtpd/session_say.c smtpd/cmd.c smtpd/cmd_ehlo.c smtpd/cmd_mail.c smtpd/cmd_rcpt.c smtpd/cmd_data.c smtpd/cmd_misc.c smtpd/batch.c smtpd/tx.c smtpd/trace.c smtpd/path.c smtpd/params.c smtpd/counts.c smtpd/crowd.c smtpd/quiet.c smtpd/door.c */
 /*
  * fuzz_session: a whole SMTP session over a socketpair, with a queue and a lookup of straw.
  *

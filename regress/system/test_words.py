@@ -15,6 +15,7 @@ action box maildir "$dir/mail/%{user}" user $account users <users>
 table users { one, two, list }
 match from any for local action box
 limit errors 100
+limit greet-pause 0s
 """
 
 
@@ -110,14 +111,14 @@ def events(p):
 def test_tools():
     fail2ban, pflogsumm, logwatch = need("fail2ban-regex"), need("pflogsumm"), need("logwatch")
     strangers()
-    with Postern(RULES.replace("errors 100", "errors 10")) as p:
+    with Postern(RULES.replace("errors 100", "errors 10").replace("0s", "1s")) as p:
         events(p)
         path = p.logfile
         # fail2ban: our filter, which is Debian's for Postfix with our name
         filters = os.path.join(p.dir, "filter.d")
         subprocess.run(["cp", "-r", "/etc/fail2ban/filter.d", filters], check=True)
         subprocess.run(["cp", os.path.join(TOP, "etc/fail2ban/filter.d/postern.conf"), filters], check=True)
-        for mode, least in (("more", 7), ("aggressive", 9)):
+        for mode, least in (("more", 8), ("aggressive", 10)):
             r = subprocess.run([fail2ban, "-v", path, os.path.join(filters, "postern.conf[mode=%s]" % mode)], capture_output=True, text=True,
                                check=False)
             found = re.findall(r"^\|\s+(\d+\.[\d.]+)  ", r.stdout, re.M)

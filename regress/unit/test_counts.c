@@ -52,25 +52,25 @@ test_connections(struct limits_map *map)
 	uint64_t a = key4("192.0.2.1"), b = key4("192.0.2.2");
 
 	counts_map(map, 0, 2);
-	counts_open(a, false);
-	counts_open(a, false);
-	counts_open(b, false);
+	counts_open(a, POOL_NET);
+	counts_open(a, POOL_NET);
+	counts_open(b, POOL_NET);
 	counts_map(map, 1, 2);
-	counts_open(a, false);
-	counts_open(counts_key_uid(7), true);
-	TEST_INT(counts_total(false), 4);
-	TEST_INT(counts_total(true), 1);
+	counts_open(a, POOL_NET);
+	counts_open(counts_key_uid(7), POOL_SOCKET);
+	TEST_INT(counts_total(POOL_NET), 4);
+	TEST_INT(counts_total(POOL_SOCKET), 1);
 	TEST_INT(counts_client(a), 3);
 	TEST_INT(counts_client(b), 1);
-	counts_close(a, false);
+	counts_close(a, POOL_NET);
 	TEST_INT(counts_client(a), 2);
 	/* The other listener died: its clients are gone. */
 	limits_clear(map, 0);
-	TEST_INT(counts_total(false), 0);
+	TEST_INT(counts_total(POOL_NET), 0);
 	TEST_INT(counts_client(a), 0);
-	counts_close(counts_key_uid(7), true);
-	counts_close(counts_key_uid(7), true);
-	TEST_INT(counts_total(true), 0);
+	counts_close(counts_key_uid(7), POOL_SOCKET);
+	counts_close(counts_key_uid(7), POOL_SOCKET);
+	TEST_INT(counts_total(POOL_SOCKET), 0);
 }
 
 static void
@@ -91,6 +91,30 @@ test_rate(struct limits_map *map)
 	TEST_INT(counts_mail(a), 1);
 }
 
+static void
+test_connects(struct limits_map *map)
+{
+	uint64_t a = key4("198.51.100.2");
+	unsigned i, n = 0;
+
+	counts_map(map, 0, 2);
+	for (i = 0; i < 7; i++)
+		n = counts_connect(a);
+	TEST_INT(n, 7);
+	TEST_INT(counts_mail(a), 1);
+	counts_map(map, 1, 2);
+	TEST_INT(counts_connect(a), 8);
+	TEST(!counts_greeted(a));
+	counts_set_greeted(a, true);
+	counts_map(map, 0, 2);
+	TEST(counts_greeted(a));
+	now += 25 * 3600000;
+	TEST(!counts_greeted(a));
+	TEST(counts_set_stress(POOL_LOOPBACK, true) && !counts_set_stress(POOL_LOOPBACK, true));
+	TEST(counts_stress(POOL_LOOPBACK) && !counts_stress(POOL_NET));
+	TEST(counts_set_stress(POOL_LOOPBACK, false));
+}
+
 /* More clients than there is room for: nobody is counted too high, and memory stays what it is. */
 static void
 test_crowd(struct limits_map *map)
@@ -101,15 +125,15 @@ test_crowd(struct limits_map *map)
 	limits_clear(map, 0);
 	limits_clear(map, 1);
 	for (i = 0; i < 100000; i++)
-		counts_open(0x2001000000000000 + i, false);
+		counts_open(0x2001000000000000 + i, POOL_NET);
 	for (i = 0; i < 100000; i++)
 		wrong += counts_client(0x2001000000000000 + i) > 1;
 	TEST_INT(wrong, 0);
-	TEST_INT(counts_total(false), 100000);
+	TEST_INT(counts_total(POOL_NET), 100000);
 	for (i = 0; i < 100000; i++)
-		counts_close(0x2001000000000000 + i, false);
-	TEST_INT(counts_total(false), 0);
-	counts_open(5, false);
+		counts_close(0x2001000000000000 + i, POOL_NET);
+	TEST_INT(counts_total(POOL_NET), 0);
+	counts_open(5, POOL_NET);
 	TEST_INT(counts_client(5), 1);
 }
 
@@ -121,12 +145,13 @@ main(void)
 	if (map == NULL)
 		return 1;
 	TEST_INT(counts_mail(1), 0);
-	TEST_INT(counts_total(false), 0);
+	TEST_INT(counts_total(POOL_NET), 0);
 	limits_clear(map, 0);
 	limits_clear(map, 1);
 	test_keys();
 	test_connections(map);
 	test_rate(map);
+	test_connects(map);
 	test_crowd(map);
 	free(map);
 	return test_end("counts");
