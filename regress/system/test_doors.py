@@ -106,7 +106,6 @@ def test_rate_of_connections():
         assert said.count("421 4.3.2") == 50, said
         with stranger(p, 8) as s:
             assert s.banner.startswith("220")
-        p.wait_log(r"refused: 49 more from unknown\[198\.51\.100\.7\]$", 15)
         assert p.log().count("reject: CONNECT from unknown[198.51.100.7]: 421 4.3.2 <unknown[198.51.100.7]>: Client host rejected: too many") == 1
 
 
