@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
+#include "addr.h"
 #include "ask.h"
 #include "buf.h"
 
@@ -75,13 +76,34 @@ send_command(int fd, enum ask_mode mode, char *const *words, int n)
 	return ok;
 }
 
+/* Bytes of strangers' messages: on a terminal nothing of them moves its cursor or changes its title. */
+static void
+show_clean(const char *s)
+{
+	size_t n;
+
+	while (*s != '\0') {
+		n = (unsigned char)*s < 0xc2 ? 1 : (unsigned char)*s < 0xe0 ? 2 : (unsigned char)*s < 0xf0 ? 3 : 4;
+		n = strnlen(s, n);
+		if (*s == '\n' || *s == '\t' || utf8_clean(s, n))
+			fwrite(s, 1, n, stdout);
+		else {
+			n = 1;
+			printf("\\x%02x", (unsigned char)*s);
+		}
+		s += n;
+	}
+}
+
 /* One line of the answer; -1: go on. */
 static int
-show_line(const char *line, enum ask_mode mode)
+show_line(const char *line, enum ask_mode mode, bool terminal)
 {
 	switch (*line) {
 	case ' ':
-		if (mode != ASK_SILENT)
+		if (mode != ASK_SILENT && terminal)
+			show_clean(line + 1);
+		else if (mode != ASK_SILENT)
 			fputs(line + 1, stdout);
 		return -1;
 	case '!':
@@ -100,6 +122,7 @@ ask(int fd, enum ask_mode mode, char *const *words, int n)
 {
 	char *line = NULL;
 	size_t size = 0;
+	bool terminal = isatty(STDOUT_FILENO);
 	int code = -1;
 	FILE *f;
 
@@ -109,7 +132,7 @@ ask(int fd, enum ask_mode mode, char *const *words, int n)
 		return EX_UNAVAILABLE;
 	}
 	while (code == -1 && getline(&line, &size, f) > 0)
-		code = show_line(line, mode);
+		code = show_line(line, mode, terminal);
 	if (code == -1) {
 		warnx("Postern ended the connection before the answer was complete; ask again");
 		code = EX_UNAVAILABLE;

@@ -179,14 +179,16 @@ client_find(uint32_t number)
 	return NULL;
 }
 
-/* The session ends when this turn's callbacks are over. */
+/* The session ends when all was read, or WRITE_MS from now: until then it counts. */
 void
 client_done(struct client *c, int code)
 {
+	io_lowat(c->io, 0);
 	io_printf(c->io, "=%d\n", code);
 	c->step = NULL;
 	c->waits = false;
 	c->closing = true;
+	io_deadline(c->io, WRITE_MS);
 	ev_wake();
 }
 
@@ -228,7 +230,8 @@ output(void *arg)
 {
 	struct client *c = arg;
 
-	io_deadline(c->io, WRITE_MS);
+	if (!c->closing)
+		io_deadline(c->io, WRITE_MS);
 	ev_wake();
 }
 
@@ -297,12 +300,19 @@ too_many(enum rights rights, uid_t uid)
 static void
 client_new(int fd)
 {
+	static const char busy[] = "!too many requests at once, try again later\n=1\n";
 	struct ucred u;
 	socklen_t len = sizeof(u);
 	struct client *c;
 	enum rights rights;
 
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &u, &len) == -1 || too_many(rights = rights_of(fd, &u), u.uid)) {
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &u, &len) == -1) {
+		close(fd);
+		return;
+	}
+	rights = rights_of(fd, &u);
+	if (too_many(rights, u.uid)) {
+		(void)send(fd, busy, sizeof(busy) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 		close(fd);
 		return;
 	}
@@ -389,10 +399,25 @@ control_overrun(void)
 	return (now.tv_sec - ct.slice.tv_sec) * 1000 + (now.tv_nsec - ct.slice.tv_nsec) / 1000000 >= CONTROL_SLICE;
 }
 
+/* What a user has not read yet, on all connections together. */
+static size_t
+unread(uid_t uid)
+{
+	const struct client *c;
+	size_t n = 0;
+
+	TAILQ_FOREACH(c, &ct.clients, link)
+		if (c->uid == uid)
+			n += io_pending(c->io);
+	return n;
+}
+
 static bool
 behind(const struct client *c)
 {
-	return io_pending(c->io) >= CONTROL_HIGH;
+	size_t own = io_pending(c->io);
+
+	return own >= CONTROL_HIGH || (own > 0 && c->rights != MAY_ALL && unread(c->uid) >= CONTROL_USER_HIGH);
 }
 
 bool
@@ -412,8 +437,8 @@ go_on(struct client *c)
 			client_done(c, 0);
 	} else if (may)
 		ev_wake();
-	if (c->closing) {
-		io_close_flushed(c->io);
+	if (c->closing && io_pending(c->io) == 0) {
+		io_close(c->io);
 		client_free(c);
 	}
 }

@@ -18,6 +18,7 @@
 #define CONTROL_CLIENTS	64
 #define CONTROL_SLICE	5		/* ms of a turn that queries may take */
 #define CONTROL_HIGH	(256 * 1024)	/* unsent answer at which a query waits */
+#define CONTROL_USER_HIGH (2 * CONTROL_HIGH)	/* the same, of all connections of one user */
 
 enum rights { MAY_OWN, MAY_READ, MAY_ALL };
 

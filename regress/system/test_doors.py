@@ -173,3 +173,53 @@ def test_local_users():
         for s, _ in held:
             s.close()
         until(lambda: at_socket(p, 54321)[1] == b"220")
+
+
+def told(s):
+    """The first bytes that a client of control.sock is sent; "" if it was closed."""
+    try:
+        return s.recv(1, socket.MSG_PEEK)
+    except ConnectionResetError:
+        return b""
+
+
+def test_unread_answers():
+    """Whoever does not read his answers has a few of them, not thousands; root asks on."""
+    need_root()
+    with Postern(LOCAL + "action out relay via smtp://127.0.0.1:1\nmatch from socket for any action out\n") as p:
+        s, _ = at_socket(p, 54321)
+        for line in (b"EHLO x", b"MAIL FROM:<a@b.test>", b"RCPT TO:<x@far.test>", b"DATA"):
+            s.sendall(line + b"\r\n")
+            answer = s.recv(2000)
+        assert answer.startswith(b"354"), answer
+        s.sendall(b"Subject: big\r\n\r\n" + (b"x" * 70 + b"\r\n") * 40000 + b".\r\n")
+        qid = s.recv(1000).split()[-1]
+        held = []
+        for _ in range(100):
+            c = socket.socket(socket.AF_UNIX)
+            c.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            os.seteuid(54321)
+            c.connect(p.runtime + "/control.sock")
+            os.seteuid(0)
+            c.settimeout(5)
+            with contextlib.suppress(OSError):
+                c.sendall(b"text\tqueue\tcat\t" + qid + b"\n")
+            held.append(c)
+        kinds = [told(c) for c in held]
+        assert kinds.count(b" ") == 8 and set(kinds) <= {b" ", b"!", b""}, kinds
+        assert p.ctl("queue", "count")[0] == 0
+        for c in held:
+            c.close()
+
+        def served():
+            os.seteuid(54321)
+            try:
+                with socket.socket(socket.AF_UNIX) as c:
+                    c.connect(p.runtime + "/control.sock")
+                    c.sendall(b"text\tqueue\tcount\n")
+                    return b"=0\n" in c.recv(4096)
+            except OSError:
+                return False
+            finally:
+                os.seteuid(0)
+        until(served)
