@@ -538,25 +538,49 @@ not_smtp(struct conn *c)
 	broken(c, "4.5.0", text);
 }
 
-/* Replies one by one. Any of them may free the connection, or move it to another host and so another io. */
+/* An answer to what was not asked yet says nothing about it: somebody made it up. */
+static void
+too_early(struct conn *c)
+{
+	char text[640];
+
+	if (c->idle) {
+		conn_quit(c);
+		return;
+	}
+	snprintf(text, sizeof text, "host %s sent a reply before its command while %s", c->relay, doing(c));
+	broken(c, "4.5.0", text);
+}
+
+/*
+ * Replies one by one. Any of them may free the connection, or move it to another host and so another io. What came in one piece can only
+ * answer commands that were under way by then; beyond that, a 421 may come at any time.
+ */
 static void
 take_replies(struct conn *c)
 {
 	struct io *io = c->io;
 	enum reply_status status;
+	unsigned due = c->state == CONN_READY ? relay_due(c) : 1;
 
 	conns.inside = c;
 	while (conns.inside == c && c->io == io) {
-		if ((status = reply_feed(&c->reply, io_in(io), ehlo_line, c)) == REPLY_MORE)
+		if ((status = reply_feed(&c->reply, io_in(io), ehlo_line, c)) == REPLY_MORE) {
+			if (due == 0 && (c->reply.lines > 0 || io_in(io)->len > 0))
+				too_early(c);
 			break;
+		}
 		if (status == REPLY_BAD)
 			not_smtp(c);
+		else if (due == 0 && c->reply.code != 421 && !c->idle)
+			too_early(c);
 		else if (c->state == CONN_READY)
 			relay_reply(c);
 		else
 			setup_reply(c);
 		if (conns.inside == c && c->io == io)
 			reply_init(&c->reply);
+		due -= due > 0;
 	}
 }
 

@@ -85,6 +85,7 @@ size_t	 conn_count(void);
 void	 relay_ready(struct conn *);		/* EHLO is done */
 void	 relay_more(struct conn *);		/* a job waits */
 void	 relay_reply(struct conn *);		/* c->reply is complete */
+unsigned relay_due(const struct conn *);		/* replies to commands that are under way */
 void	 relay_writable(struct conn *);
 void	 relay_lost(struct conn *, const struct verdict *);	/* in state CONN_READY */
 /* What conn was doing, for "... while sending X". */

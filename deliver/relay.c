@@ -497,6 +497,17 @@ relay_reply(struct conn *c)
 	}
 }
 
+unsigned
+relay_due(const struct conn *c)
+{
+	unsigned i, n = 0;
+
+	for (i = 0; i < 2; i++)
+		if (c->tx[i].job != NULL)
+			n += c->tx[i].sent - c->tx[i].answered;
+	return n;
+}
+
 void
 relay_ready(struct conn *c)
 {

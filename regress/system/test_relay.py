@@ -214,3 +214,27 @@ def test_host_that_never_takes_mail():
         for to in "abc":
             p.wait_log(r"to=<%s@far\.test>.* status=sent" % to, 1)
             assert not [line for line in p.log().splitlines() if "to=<%s@far.test>" % to in line and "status=deferred" in line]
+
+
+def test_replies_before_their_commands():
+    """A server, or somebody on the way, that answers what was not asked yet is not believed."""
+    whole = b"250 mail ok\r\n250 rcpt ok\r\n354 go\r\n250 2.0.0 stored\r\n"
+    for lead in (b"220 x\r\n250 x\r\n" + whole, b"220 x\r\n250 x\r\n2"):
+        def script(c, _, lead=lead):
+            c.say(lead)
+            c.data()
+        with Liar(script) as liar, Postern(RELAY, sink=liar.port) as p:
+            send(p, ["u@far.test"])
+            p.wait_log(r"to=<u@far\.test>.* status=deferred .*sent a reply before its command")
+            assert "status=sent" not in p.log()
+
+    def late_ones(c, _):
+        c.say(b"220 x\r\n")
+        for answer in (b"250 x\r\n", whole):
+            c.line()
+            c.say(answer)
+        c.data()
+    with Liar(late_ones) as liar, Postern(RELAY, sink=liar.port) as p:
+        send(p, ["u@far.test"])
+        p.wait_log(r"to=<u@far\.test>.* status=deferred .*sent a reply before its command")
+        assert "status=sent" not in p.log()
