@@ -17,12 +17,15 @@
 /* Whose share of the connections: strangers', loopback's, that of the submission socket. */
 enum pool { POOL_NET, POOL_LOOPBACK, POOL_SOCKET, POOL__N };
 
+/* What is counted by the minute: MAIL commands, connections. */
+enum rate_kind { RATE_MAIL, RATE_CONNECT, RATE__N };
+
 struct limits_client {
 	uint64_t	key;		/* limits_key of the client; 0: free */
 	uint32_t	conns;		/* open connections */
-	uint32_t	minute;		/* which minute (monotonic) these count */
-	uint32_t	mails, opens;	/* MAIL commands and connections in that minute */
-	uint32_t	mails_before, opens_before;	/* and in the one before */
+	uint32_t	minute;		/* which minute (monotonic) events are of */
+	uint32_t	events[RATE__N];	/* in that minute */
+	uint32_t	before[RATE__N];	/* and in the one before */
 	uint32_t	greeted;	/* the minute in which it last waited for its greeting, + 1; 0: never */
 };
 

@@ -27,7 +27,7 @@ not_now(const struct session *s, const struct tx *tx)
 		return (struct complaint){ 452, "4.3.1", "the mail queue is short of space, try again later", OF_NOTHING };
 	if (!tx_queue_there())
 		return (struct complaint){ 451, "4.3.0", "the mail queue is not available, try again later", OF_NOTHING };
-	if (!s->exempt && counts_mail(s->key) > conf->limit[LIM_RATE_CLIENT])
+	if (!s->exempt && counts_event(s->key, RATE_MAIL) > conf->limit[LIM_RATE_CLIENT])
 		return (struct complaint){ 450, "4.7.1", "too many messages from your host, try again later", OF_CLIENT };
 	return (struct complaint){ .code = 0 };
 }

@@ -153,25 +153,27 @@ turn_minute(struct limits_client *c)
 
 	if (c->minute == now)
 		return;
-	c->mails_before = c->minute + 1 == now ? c->mails : 0;
-	c->opens_before = c->minute + 1 == now ? c->opens : 0;
-	c->mails = c->opens = 0;
+	if (c->minute + 1 == now)
+		memcpy(c->before, c->events, sizeof(c->before));
+	else
+		memset(c->before, 0, sizeof(c->before));
+	memset(c->events, 0, sizeof(c->events));
 	c->minute = now;
 }
 
 /* What falls into the last sixty seconds, if the minute before was even. */
 static unsigned
-rate(const struct limits_client *c, uint32_t current, uint32_t before)
+rate(const struct limits_client *c, enum rate_kind kind)
 {
 	uint32_t now = this_minute(), left = 60000 - (uint32_t)(ev_now_ms() % 60000);
 
 	if (c->minute == now)
-		return current + (unsigned)((uint64_t)before * left / 60000);
-	return c->minute + 1 == now ? (unsigned)((uint64_t)current * left / 60000) : 0;
+		return c->events[kind] + (unsigned)((uint64_t)c->before[kind] * left / 60000);
+	return c->minute + 1 == now ? (unsigned)((uint64_t)c->events[kind] * left / 60000) : 0;
 }
 
 unsigned
-counts_mail(uint64_t key)
+counts_event(uint64_t key, enum rate_kind kind)
 {
 	struct limits_client *c;
 	unsigned i, n = 0;
@@ -180,29 +182,11 @@ counts_mail(uint64_t key)
 		return 0;
 	if ((c = claim(key)) != NULL) {
 		turn_minute(c);
-		c->mails++;
+		c->events[kind]++;
 	}
 	for (i = 0; i < counts.slots; i++)
 		if ((c = find(&counts.map->slot[i], key)) != NULL)
-			n += rate(c, c->mails, c->mails_before);
-	return n;
-}
-
-unsigned
-counts_connect(uint64_t key)
-{
-	struct limits_client *c;
-	unsigned i, n = 0;
-
-	if (counts.map == NULL)
-		return 0;
-	if ((c = claim(key)) != NULL) {
-		turn_minute(c);
-		c->opens++;
-	}
-	for (i = 0; i < counts.slots; i++)
-		if ((c = find(&counts.map->slot[i], key)) != NULL)
-			n += rate(c, c->opens, c->opens_before);
+			n += rate(c, kind);
 	return n;
 }
 

@@ -24,8 +24,7 @@ void	 counts_open(uint64_t key, enum pool);
 void	 counts_close(uint64_t key, enum pool);
 unsigned counts_total(enum pool);		/* open connections */
 unsigned counts_client(uint64_t key);		/* open connections of that client */
-unsigned counts_mail(uint64_t key);		/* one more MAIL: how many in the last minute */
-unsigned counts_connect(uint64_t key);		/* one more attempt to connect: the same */
+unsigned counts_event(uint64_t key, enum rate_kind);	/* one more MAIL, or attempt to connect: how many in the last minute */
 
 /* Whether the client waited for its greeting within the last day; it just did, or did not. */
 bool	 counts_greeted(uint64_t key);

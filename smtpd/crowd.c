@@ -50,7 +50,7 @@ crowd_over_own(const struct session_peer *p)
 		return !trusted(p) && counts_client(p->key) >= limit_of(POOL_SOCKET) / USER_SHARE ? "too many connections of this user" : NULL;
 	if (p->exempt)
 		return NULL;
-	if (counts_connect(p->key) > conf->limit[LIM_CONNECTION_RATE])
+	if (counts_event(p->key, RATE_CONNECT) > conf->limit[LIM_CONNECTION_RATE])
 		return "too many connections from your host in a short time";
 	return counts_client(p->key) >= conf->limit[LIM_PER_CLIENT] ? "too many connections from your host" : NULL;
 }

@@ -81,14 +81,14 @@ test_rate(struct limits_map *map)
 
 	counts_map(map, 0, 2);
 	for (i = 0; i < 10; i++)
-		n = counts_mail(a);
+		n = counts_event(a, RATE_MAIL);
 	TEST_INT(n, 10);
 	counts_map(map, 1, 2);
-	TEST_INT(counts_mail(a), 11);
+	TEST_INT(counts_event(a, RATE_MAIL), 11);
 	now += 90000;		/* half of the minute before still counts */
-	TEST_INT(counts_mail(a), 6);
+	TEST_INT(counts_event(a, RATE_MAIL), 6);
 	now += 120000;
-	TEST_INT(counts_mail(a), 1);
+	TEST_INT(counts_event(a, RATE_MAIL), 1);
 }
 
 static void
@@ -99,11 +99,11 @@ test_connects(struct limits_map *map)
 
 	counts_map(map, 0, 2);
 	for (i = 0; i < 7; i++)
-		n = counts_connect(a);
+		n = counts_event(a, RATE_CONNECT);
 	TEST_INT(n, 7);
-	TEST_INT(counts_mail(a), 1);
+	TEST_INT(counts_event(a, RATE_MAIL), 1);
 	counts_map(map, 1, 2);
-	TEST_INT(counts_connect(a), 8);
+	TEST_INT(counts_event(a, RATE_CONNECT), 8);
 	TEST(!counts_greeted(a));
 	counts_set_greeted(a, true);
 	counts_map(map, 0, 2);
@@ -144,7 +144,7 @@ main(void)
 
 	if (map == NULL)
 		return 1;
-	TEST_INT(counts_mail(1), 0);
+	TEST_INT(counts_event(1, RATE_MAIL), 0);
 	TEST_INT(counts_total(POOL_NET), 0);
 	limits_clear(map, 0);
 	limits_clear(map, 1);
