@@ -5,7 +5,7 @@
  * Called by result (bounce_owes, bounce_add) and the main loop (bounce_run). Owns the list of messages that owe, and the notices
  * that are being made. A notice is a record whose id derives from (parent, kind, lowest recipient): after a crash it
  * is found by recovery, which sets the parent's marks from the list in its trail. What cannot be stored now is tried again; what
- * cannot be routed goes to the postmaster, and what even he cannot get is logged and dropped.
+ * cannot be routed goes to the postmaster, or on his list (doubles), and what even he cannot get is logged and dropped.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -17,6 +17,7 @@
 #include "child.h"
 #include "clock.h"
 #include "dest.h"
+#include "doubles.h"
 #include "dsn.h"
 #include "ev.h"
 #include "id.h"
@@ -25,6 +26,7 @@
 #include "notice.h"
 #include "qid.h"
 #include "ready.h"
+#include "reply.h"
 #include "rows.h"
 #include "route.h"
 #include "sched.h"
@@ -34,6 +36,7 @@
 #define GATHER_MS	30000		/* failures and delays, while jobs of the message are in flight */
 #define SUCCESS_MS	1000		/* what was delivered waits for its mark: not longer than that */
 #define AGAIN_MS	10000
+#define LISTED_MOST	50		/* recipients of one message on the postmaster's list */
 #define MAKING_MAX	50		/* notices at once */
 #define SETTLE_PART	500		/* recipients whose marks are set at once */
 #define SETTLE_US	2000		/* of a turn, for more of them */
@@ -300,10 +303,37 @@ store(struct notice *no)
 
 static void start(struct notice *);
 
-/* The sender cannot be told: the postmaster is, once. */
+/* He heard of another within a day: these are for his list. Then their marks are set. */
+static void
+on_the_list(struct notice *no, const struct message *m)
+{
+	struct buf why = BUF_INIT;
+	const struct last *l;
+	uint32_t i;
+
+	for (i = 0; i < no->n && i < LISTED_MOST; i++) {
+		buf_reset(&why, 1024);
+		if ((l = m->rcpts[no->rcpt[i]].last) != NULL)
+			reply_whole(&why, l->code, l->dsn, l->text);
+		doubles_note(no->parent, m->env.rcpts[no->rcpt[i]].addr, buf_str(&why));
+	}
+	doubles_more(no->n - i);
+	log_as("bounce", LOG_LV_WARN, "%s: <%s>%s cannot be told; the postmaster is, with others", qid_text(no->parent).s,
+	    m->env.rcpts[no->rcpt[0]].addr, no->n > 1 ? " and further ones" : "");
+	buf_free(&why);
+	settle(no);
+}
+
+/* The sender cannot be told: the postmaster is, once. The archive is his own, so of its copies he hears at once. */
 static void
 to_postmaster(struct notice *no)
 {
+	const struct message *m = ready_find(no->parent);
+
+	if (m != NULL && m->env.birth != BIRTH_ARCHIVE && !doubles_first()) {
+		on_the_list(no, m);
+		return;
+	}
 	free(no->to);
 	no->to = xasprintf("postmaster@%s", child_conf()->domain);
 	no->kind = BIRTH_POSTMASTER;

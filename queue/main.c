@@ -10,6 +10,7 @@
 #include "clock.h"
 #include "control.h"
 #include "control_pause.h"
+#include "doubles.h"
 #include "errand.h"
 #include "ev.h"
 #include "held.h"
@@ -55,6 +56,7 @@ open_all(void)
 	sched_init(spool, index_);
 	job_init(spool);
 	bounce_init(spool);
+	doubles_init(spool);
 	archive_init(spool);
 	intake_init(spool, index_);
 	control_init(spool, index_);

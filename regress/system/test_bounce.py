@@ -68,9 +68,27 @@ def test_postmaster_once():
         text = (p.wait_mail("root") if os.path.isdir(p.dir + "/mail/root") else p.wait_mail("postmaster"))[0]
         _, _, rcpts, _ = parts(text)
         assert len(rcpts) == 2 and text.startswith(b"Return-Path: <>\n"), text
-        # The notice cannot be delivered itself: the postmaster is told of that, and of nothing more.
-        send(p, "bad3@far.test", ["bad4@far.test"])
-        until(lambda: len(p.mail("postmaster")) == 2)
+        # Notices that cannot be delivered themselves are for the list of the day; they are done with, whatever happens to us until then.
+        for n in (3, 5):
+            send(p, "bad%d@far.test" % n, ["bad%d@far.test" % (n + 1)])
+        p.wait_empty()
+        p.wait_log(r"<bad5@far\.test> cannot be told; the postmaster is, with others")
+        p.kill9()
+        p.start()
+        assert len(p.mail("postmaster")) == 1
+        p.stop()
+        with open(p.spool + "/doubles", encoding="utf-8") as f:
+            lines = f.read().splitlines()
+        assert len(lines) == 3, lines
+        with open(p.spool + "/doubles", "w", encoding="utf-8") as f:
+            f.write("\n".join(["told %d" % (time.time() * 1000 - 25 * 3600 * 1000)] + lines[1:]) + "\n")
+        p.start()
+        text = p.wait_mail("postmaster", 2)[-1].decode()
+        assert "Subject: 2 senders could not be told" in text and "<bad3@far.test> (queue id" in text and "<bad5@far.test>" in text and "no such person" in text, text
+        p.wait_empty()
+        with open(p.spool + "/doubles", encoding="utf-8") as f:
+            assert len(f.read().splitlines()) == 1
+        send(p, "", ["bad7@far.test"])          # a new day has begun with it
         p.wait_empty()
         assert len(p.mail("postmaster")) == 2
 
