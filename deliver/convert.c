@@ -42,8 +42,12 @@ struct convert {
 static uint64_t
 count_high(const uint8_t *p, size_t n)
 {
-	uint64_t high = 0;
+	uint64_t high = 0, w;
 
+	for (; n >= sizeof w; p += sizeof w, n -= sizeof w) {
+		memcpy(&w, p, sizeof w);
+		high += (uint64_t)__builtin_popcountll(w & 0x8080808080808080);
+	}
 	while (n-- > 0)
 		high += *p++ >> 7;
 	return high;
@@ -182,8 +186,11 @@ qp_room(struct convert *c, size_t n)
 static void
 qp_hex(struct convert *c, uint8_t b)
 {
+	static const char digit[] = "0123456789ABCDEF";
+	char text[3] = { '=', digit[b >> 4], digit[b & 15] };
+
 	qp_room(c, 3);
-	buf_addf(c->out, "=%02X", b);
+	buf_add(c->out, text, 3);
 	c->column += 3;
 }
 
@@ -223,6 +230,25 @@ qp_bare_cr(struct convert *c)
 	qp_hex(c, '\r');
 }
 
+static bool
+qp_plain(uint8_t b)
+{
+	return b > ' ' && b < 0x7f && b != '=';
+}
+
+/* Bytes from p on that stand as they are on this line, whatever comes behind them. */
+static size_t
+qp_run(const struct convert *c, const uint8_t *p, size_t n)
+{
+	size_t most = QP_LINE - c->column, i;
+
+	if (c->blank != 0 || c->cr)
+		return 0;
+	for (i = 0; i < n && i < most && (qp_plain(p[i]) || (p[i] == ' ' && i + 1 < n && qp_plain(p[i + 1]))); i++)
+		;
+	return i;
+}
+
 static void
 qp_byte(struct convert *c, uint8_t b)
 {
@@ -241,10 +267,26 @@ qp_byte(struct convert *c, uint8_t b)
 	qp_blank(c, false);
 	if (b == ' ' || b == '\t')
 		c->blank = b;
-	else if (b > ' ' && b < 0x7f && b != '=')
+	else if (qp_plain(b))
 		qp_literal(c, b);
 	else
 		qp_hex(c, b);
+}
+
+static void
+qp_bytes(struct convert *c, const uint8_t *p, size_t n)
+{
+	const uint8_t *e = p + n;
+
+	while (p < e) {
+		if ((n = qp_run(c, p, (size_t)(e - p))) == 0) {
+			qp_byte(c, *p++);
+			continue;
+		}
+		buf_add(c->out, p, n);
+		c->column += n;
+		p += n;
+	}
 }
 
 static void
@@ -277,11 +319,13 @@ base64_group(struct convert *c)
 }
 
 static void
-base64_byte(struct convert *c, uint8_t b)
+base64_bytes(struct convert *c, const uint8_t *p, size_t n)
 {
-	c->triple[c->ntriple++] = b;
-	if (c->ntriple == 3)
-		base64_group(c);
+	for (; n > 0; p++, n--) {
+		c->triple[c->ntriple++] = *p;
+		if (c->ntriple == 3)
+			base64_group(c);
+	}
 }
 
 static void
@@ -355,15 +399,14 @@ static void
 write_body(void *arg, const struct mime_part *part, const uint8_t *p, size_t n)
 {
 	struct convert *c = arg;
-	void (*byte)(struct convert *, uint8_t) = c->deed & DO_QP ? qp_byte : c->deed & DO_BASE64 ? base64_byte : NULL;
 
 	(void)part;
-	if (byte == NULL) {
+	if (c->deed & DO_QP)
+		qp_bytes(c, p, n);
+	else if (c->deed & DO_BASE64)
+		base64_bytes(c, p, n);
+	else
 		copy(c, p, n, c->plan->force);
-		return;
-	}
-	while (n-- > 0)
-		byte(c, *p++);
 }
 
 static void
