@@ -72,13 +72,14 @@ const char *prog_name(enum prog);		/* "listener" */
 #define P_job_rcpt(F, L)	F(u32, n) F(str, addr) F(str, orig) F(str, orcpt) F(u8, notify)
 /*
  * offset and length are those of the message itself in its segment; action is its index in that generation; old: it waited before;
- * hurry: the administrator wants it tried now, so the hosts of its destination rest no more.
+ * hurry: the administrator wants it tried now, so the hosts of its destination rest no more; ask: JOB_AT is to tell whither it goes.
  */
 #define P_job(F, L)		F(u64, job) F(u64, id) F(u32, generation) F(u16, action) F(str, domain) F(str, sender) F(u8, ret) \
 				F(str, envid) F(u8, body) F(u8, smtputf8) F(u32, flags) F(i64, arrival) F(i64, handed) F(u32, attempt) \
-				F(u8, old) F(u8, hurry) \
+				F(u8, old) F(u8, hurry) F(u8, ask) \
 				F(u32, segment) F(u64, offset) F(u64, length) L(job_rcpt, rcpts)
 #define P_job_ref(F, L)		F(u64, job)
+#define P_job_at(F, L)		F(u64, job) F(u64, hosts)
 #define P_held_rcpt(F, L)	F(u32, n)
 #define P_job_held(F, L)	F(u64, job) F(u64, id) L(held_rcpt, rcpts)
 /*
@@ -112,7 +113,7 @@ const char *prog_name(enum prog);		/* "listener" */
 
 #define MSG_PAYLOADS(P) P(none) P(number) P(text) P(conf) P(edge) P(log) P(named) P(limits) P(proc) P(procs) P(died) \
 	P(question) P(ask) P(value) P(answer) P(ptr) P(mx_ask) P(mx_host) P(mx) \
-	P(env_rcpt) P(env) P(rcpts) P(data) P(lease) P(tx_done) P(space) P(seg) P(job_rcpt) P(job) P(job_ref) P(held_rcpt) \
+	P(env_rcpt) P(env) P(rcpts) P(data) P(lease) P(tx_done) P(space) P(seg) P(job_rcpt) P(job) P(job_ref) P(job_at) P(held_rcpt) \
 	P(job_held) P(result) P(job_result) P(source) P(sources) P(explain) \
 	P(explain_source) P(explain_rest) P(explain_host) P(explained) P(agent_ask) P(agent_set) P(mail_rcpt) P(mail) P(mail_result)
 
@@ -147,11 +148,12 @@ const char *prog_name(enum prog);		/* "listener" */
 /*
  * A new edge begins with JOB_HELD for each job deliver still has, then JOBS_TOLD; only then does the queue send jobs. REST_OVER: all is to be
  * tried now, no host rests any more. SUSPENDED: by these sources nothing leaves; all of them, told anew on each edge before the first job.
+ * JOB_AT: its hosts are known, and no connection was made yet; jobs with the same number (never 0) go to the same hosts.
  * The frame's id is the queue's number of the question, for EXPLAIN and EXPLAINED.
  */
 #define QUEUE_TO_DELIVER(M)	M(SEG, seg, 1) M(SEG_GONE, seg, 0) M(JOB, job, 0) M(JOB_ACK, job_ref, 0) M(REST_OVER, none, 0) \
 				M(SUSPENDED, sources, 0) M(EXPLAIN, explain, 0)
-#define DELIVER_TO_QUEUE(M)	M(JOB_HELD, job_held, 0) M(JOBS_TOLD, none, 0) M(JOB_RESULT, job_result, 0) \
+#define DELIVER_TO_QUEUE(M)	M(JOB_HELD, job_held, 0) M(JOBS_TOLD, none, 0) M(JOB_RESULT, job_result, 0) M(JOB_AT, job_at, 0) \
 				M(EXPLAINED, explained, 0)
 #define DELIVER_TO_AGENT(M)	M(MAIL, mail, 1)
 #define AGENT_TO_DELIVER(M)	M(MAIL_RESULT, mail_result, 0)

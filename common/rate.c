@@ -25,9 +25,17 @@ rate_set(struct rate *r, uint64_t per_hour, uint64_t burst)
 }
 
 uint64_t
+rate_wait_behind(const struct rate *r, uint64_t now, unsigned others)
+{
+	uint64_t next = (r->next > now || others == 0 ? r->next : now) + others * r->interval;
+
+	return next > now + r->slack ? next - r->slack - now : 0;
+}
+
+uint64_t
 rate_wait(const struct rate *r, uint64_t now)
 {
-	return r->next > now + r->slack ? r->next - r->slack - now : 0;
+	return rate_wait_behind(r, now, 0);
 }
 
 void

@@ -20,6 +20,8 @@ uint64_t rate_burst(uint64_t per_hour, uint64_t burst);
 void	 rate_set(struct rate *, uint64_t per_hour, uint64_t burst);
 /* ns until one may happen; 0: now. */
 uint64_t rate_wait(const struct rate *, uint64_t now);
+/* ... after so many others that wait already. */
+uint64_t rate_wait_behind(const struct rate *, uint64_t now, unsigned others);
 /* It happens (also when it may not: then the next ones wait for longer). */
 void	 rate_take(struct rate *, uint64_t now);
 /* The one that was taken last did not happen after all. */

@@ -17,10 +17,10 @@
 MSG_PROTOTYPES(QUEUE_TO_DELIVER)
 
 #define PATIENCE_MS	(60 * 1000)
-#define HOLD_MS		(10 * 1000)	/* what the rate lets go later than this waits in the queue */
+#define HOLD_MS		(2 * 1000)	/* what the rate lets go later than this waits in the queue */
 #define HOLD_LAST_MS	(60 * 1000)	/* ... or than this, where it is the only one of its destination */
 #define HOLD_MOST	500		/* jobs at one gate */
-#define SOONER_MS	2000		/* they come back before it is their time */
+#define SOONER_MS	500		/* they come back before it is their time */
 
 static int
 compare(const struct dest *a, const struct dest *b)

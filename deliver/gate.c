@@ -148,7 +148,7 @@ gate_wait(const struct gate *g)
 {
 	unsigned behind = g->line > g->granted ? g->line - g->granted : 0;
 
-	return (rate_wait(&g->rate, now()) + behind * g->rate.interval) / NS;
+	return rate_wait_behind(&g->rate, now(), behind) / NS;
 }
 
 /* ---- connections ---- */

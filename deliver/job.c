@@ -83,6 +83,7 @@ job_new(const struct p_job *p)
 	j->attempt = p->attempt;
 	j->old = p->old != 0;
 	j->hurry = p->hurry != 0;
+	j->ask = p->ask != 0;
 	j->domain = keep(&at, p->domain);
 	j->sender = keep(&at, p->sender);
 	j->envid = keep(&at, p->envid);
@@ -275,6 +276,19 @@ job_mx(struct job *j, const char *mx)
 {
 	free(j->mx);
 	j->mx = mx != NULL ? xstrdup(mx) : NULL;
+}
+
+void
+job_at(struct job *j, const char *hosts)
+{
+	uint64_t h = 0xcbf29ce484222325;
+
+	if (!j->ask || jobs.queue == NULL || j->run != jobs.run)
+		return;
+	for (; *hosts != '\0'; hosts++)
+		h = (h ^ (uint8_t)*hosts) * 0x100000001b3;
+	send_JOB_AT(jobs.queue, 0, &(struct p_job_at){ .job = j->number, .hosts = h > 0 ? h : 1 }, -1);
+	j->ask = false;
 }
 
 /* ---- the queue ---- */

@@ -69,6 +69,7 @@ struct job {
 	uint64_t	 rest_ms;
 	unsigned	 stale;			/* connections that were found dead before they did anything for it */
 	bool		 hurry;			/* the hosts of its destination are to rest no more */
+	bool		 ask;			/* the queue wants to know whither it goes */
 	bool		 local;			/* logged as "local", not "smtp" */
 	bool		 sent;			/* its result went to the queue that is there now */
 	bool		 acked;			/* freed when nobody holds it */
@@ -97,6 +98,7 @@ void	 job_put_off(struct job *, uint64_t ms, const char *dsn, const char *why);
 void	 job_not_before(struct job *, uint64_t ms);
 void	 job_relay(struct job *, const char *relay);	/* the host that has it now */
 void	 job_mx(struct job *, const char *mx);	/* NULL is fine */
+void	 job_at(struct job *, const char *hosts);	/* in words; the queue is told if it asked */
 
 /* report.c: the log line of a settled recipient. */
 void	 report(const struct job *, const struct rcpt *);

@@ -255,6 +255,18 @@ pool_of(const struct route *r, const struct conf *conf, unsigned action)
 }
 
 static void
+tell_where(const struct route *r, struct job *j)
+{
+	char *hosts;
+
+	if (!j->ask)
+		return;
+	hosts = mx_text(&r->set);
+	job_at(j, hosts);
+	free(hosts);
+}
+
+static void
 by_pool(struct route *r, struct job *j)
 {
 	const struct conf *conf = child_conf();
@@ -265,6 +277,7 @@ by_pool(struct route *r, struct job *j)
 		return;
 	}
 	job_mx(j, r->mx);
+	tell_where(r, j);
 	pool = pool_of(r, conf, j->action);
 	source = pool == -1 ? -1 : pool_pick(&conf->pool[pool], j->id, usable, r);
 	if (pool == -1 || source != -1)

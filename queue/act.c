@@ -158,7 +158,7 @@ act_begin(struct acting *a, struct message *m, enum act act, int64_t asked, bool
 	*a = (struct acting){ .act = act, .asked = asked, .m = m, .chosen = xcalloc(m->env.rcpts_n + 1, sizeof(bool)) };
 	for (i = 0; i < m->env.rcpts_n; i++)
 		a->chosen[i] = m->rcpts[i].state != R_FINAL && wants(arg, m, i);
-	dest_drop(m, clock_now());
+	dest_drop(m);
 }
 
 static void

@@ -131,7 +131,7 @@ act_step(struct client *c)
 {
 	struct query *q = c->query;
 
-	while (!control_overrun() && (q->turn != 0 || ready_may_load())) {
+	while (!control_overrun()) {
 		if (q->turn == 0 && !idset_next(q->seen, &q->at, &q->turn)) {
 			c->ticket = rows_ticket();
 			c->step = store_step;

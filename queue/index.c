@@ -461,7 +461,8 @@ commit(struct index *ix)
 
 	ev_timer_clear(&ix->timer);
 	store_segments(ix);
-	index_run(ix, ST_TOTALS_PUT, "iiii", (int64_t)t->messages, (int64_t)t->recipients, (int64_t)t->held, (int64_t)t->bytes);
+	index_run(ix, ST_TOTALS_PUT, "iiiii", (int64_t)t->messages, (int64_t)t->recipients, (int64_t)t->held, (int64_t)t->tried,
+	    (int64_t)t->bytes);
 	index_run(ix, ST_COMMIT, "");
 	ix->begun = false;
 	if (ix->memory == NULL && !ix->broken)
@@ -609,7 +610,8 @@ load(struct index *ix)
 	t->messages = (uint64_t)sqlite3_column_int64(st, 0);
 	t->recipients = (uint64_t)sqlite3_column_int64(st, 1);
 	t->held = (uint64_t)sqlite3_column_int64(st, 2);
-	t->bytes = (uint64_t)sqlite3_column_int64(st, 3);
+	t->tried = (uint64_t)sqlite3_column_int64(st, 3);
+	t->bytes = (uint64_t)sqlite3_column_int64(st, 4);
 	sqlite3_reset(st);
 	return !ix->broken && (large(ix->db) || (number(ix, ST_COUNT_MSG) == (int64_t)t->messages &&
 	    number(ix, ST_COUNT_RCPT) == (int64_t)t->recipients));

@@ -87,12 +87,23 @@ int	 index_move(struct index *, uint64_t id, struct loc to);
 /* Its row is there and means that record: a scan that meets it again need not put it anew (and lose attempts and due times). */
 bool	 index_has(struct index *, uint64_t id, struct loc);
 
-/* scheduling: ids of messages with a pending recipient due by then, soonest first, beginning after (due, id); -> how many */
-struct index_due { int64_t due; uint64_t id; struct loc loc; };
-size_t	 index_due(struct index *, int64_t by, struct index_due after, struct index_due *out, size_t max);
+/* scheduling: the pending recipients of a destination, soonest due first, beginning behind (due, id); -> how many */
+struct index_due {
+	int64_t		 due;
+	uint64_t	 id;
+	int64_t		 arrival;
+	bool		 tried;
+	bool		 unreached;		/* its last attempt ended at no host's word: there was none to be reached */
+	bool		 notified;
+};
+size_t	 index_due(struct index *, const char *action, const char *domain, int64_t due, uint64_t id, struct index_due *out, size_t max);
+/* The destination behind that one ("", "" at first) for which something pends, and when the first of it is due. false: there is none */
+bool	 index_next_dest(struct index *, struct buf *action, struct buf *domain, int64_t *due);
+/* How many of its recipients are due before (due, id), up to max. */
+unsigned index_before(struct index *, const char *action, const char *domain, int64_t due, uint64_t id, unsigned max);
 
 /* control */
-struct index_count { uint64_t messages, recipients, held, bytes; };
+struct index_count { uint64_t messages, recipients, held, tried, bytes; };	/* tried: pending, with an attempt */
 void	 index_counts(struct index *, struct index_count *);
 /* Ids behind that one, in order -> how many; the last one (0: none). */
 size_t	 index_ids(struct index *, uint64_t after, uint64_t *out, size_t max);

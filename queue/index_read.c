@@ -180,19 +180,54 @@ index_msg_free(struct index_msg *m)
 /* ---- scheduling ---- */
 
 size_t
-index_due(struct index *ix, int64_t by, struct index_due after, struct index_due *out, size_t max)
+index_due(struct index *ix, const char *action, const char *domain, int64_t due, uint64_t id, struct index_due *out, size_t max)
 {
-	struct sqlite3_stmt *st = index_ask(ix, ST_DUE, "iiii", by, after.due, (int64_t)after.id, (int64_t)max);
+	struct sqlite3_stmt *st = index_ask(ix, ST_DUE, "ttiii", domain, action, due, (int64_t)id, (int64_t)max);
 	size_t n = 0;
 
 	while (n < max && index_row(ix, st)) {
 		out[n].due = index_int(st, 0);
 		out[n].id = (uint64_t)index_int(st, 1);
-		out[n].loc.seg = (uint32_t)index_int(st, 2);
-		out[n++].loc.off = (uint64_t)index_int(st, 3);
+		out[n].arrival = index_int(st, 2);
+		out[n].unreached = index_int(st, 3) != 0;
+		out[n].notified = index_int(st, 4) != 0;
+		out[n++].tried = index_int(st, 5) != 0;
 	}
-	if (st != NULL)
+	index_end(st);
+	return n;
+}
+
+static void
+set(struct buf *b, const char *text)
+{
+	buf_reset(b, SIZE_MAX);
+	buf_adds(b, text);
+}
+
+bool
+index_next_dest(struct index *ix, struct buf *action, struct buf *domain, int64_t *due)
+{
+	struct sqlite3_stmt *st = index_ask(ix, ST_NEXT_DEST, "tt", buf_str(domain), buf_str(action));
+
+	if (!index_row(ix, st))
+		return false;
+	set(domain, index_text(st, 0));
+	set(action, index_text(st, 1));
+	*due = index_int(st, 2);
+	index_end(st);
+	return true;
+}
+
+unsigned
+index_before(struct index *ix, const char *action, const char *domain, int64_t due, uint64_t id, unsigned max)
+{
+	struct sqlite3_stmt *st = index_ask(ix, ST_BEFORE, "ttiii", domain, action, due, (int64_t)id, (int64_t)max);
+	unsigned n = 0;
+
+	if (index_row(ix, st)) {
+		n = (unsigned)index_int(st, 0);
 		index_end(st);
+	}
 	return n;
 }
 

@@ -22,11 +22,13 @@ live_add(struct index *ix, uint32_t seg, int64_t n)
 
 /* What a recipient in that state adds to the totals. */
 static void
-count_rcpt(struct index *ix, int64_t mark, int64_t sign)
+count_rcpt(struct index *ix, int64_t mark, int64_t attempts, int64_t sign)
 {
 	ix->totals.recipients += (uint64_t)sign;
 	if (mark == MARK_HELD)
 		ix->totals.held += (uint64_t)sign;
+	else if (attempts > 0)
+		ix->totals.tried += (uint64_t)sign;
 }
 
 /* The message's own row, when no recipient's is left. */
@@ -53,6 +55,7 @@ count_less(struct index *ix, struct sqlite3_stmt *sums)
 {
 	ix->totals.recipients -= (uint64_t)index_int(sums, 0);
 	ix->totals.held -= (uint64_t)index_int(sums, 1);
+	ix->totals.tried -= (uint64_t)index_int(sums, 2);
 	index_end(sums);
 }
 
@@ -87,7 +90,7 @@ index_rcpt_final(struct index *ix, uint64_t id, uint32_t n)
 		return -1;
 	if (!index_row(ix, st = index_ask(ix, ST_RCPT_STATE, "ii", (int64_t)id, (int64_t)n)))
 		return ix->broken ? -1 : 0;
-	count_rcpt(ix, index_int(st, 0), -1);
+	count_rcpt(ix, index_int(st, 0), index_int(st, 1), -1);
 	index_end(st);
 	if (index_run(ix, ST_RCPT_DEL, "ii", (int64_t)id, (int64_t)n) == -1)
 		return -1;
@@ -223,7 +226,7 @@ put_msg(struct index *ix, const struct index_msg *m)
 static int
 put_rcpt(struct index *ix, uint64_t id, const struct index_rcpt *r)
 {
-	count_rcpt(ix, r->mark, 1);
+	count_rcpt(ix, r->mark, r->attempts, 1);
 	return index_run(ix, ST_RCPT_PUT, "iitttiiiitti", (int64_t)id, (int64_t)r->n, r->addr, r->domain, r->action, (int64_t)r->mark,
 	    r->due, (int64_t)r->attempts, (int64_t)r->code, r->relay, r->reply, (int64_t)r->notified);
 }
@@ -281,9 +284,9 @@ index_rcpt(struct index *ix, uint64_t id, const struct index_rcpt *r)
 		return -1;
 	if (!index_row(ix, st = index_ask(ix, ST_RCPT_STATE, "ii", (int64_t)id, (int64_t)r->n)))
 		return ix->broken ? -1 : 1;
-	count_rcpt(ix, index_int(st, 0), -1);
+	count_rcpt(ix, index_int(st, 0), index_int(st, 1), -1);
 	index_end(st);
-	count_rcpt(ix, r->mark, 1);
+	count_rcpt(ix, r->mark, r->attempts, 1);
 	return index_run(ix, ST_RCPT_SET, "iiiiiittit", (int64_t)id, (int64_t)r->n, (int64_t)r->mark, r->due, (int64_t)r->attempts,
 	    (int64_t)r->code, r->relay, r->reply, (int64_t)r->notified, r->action);
 }

@@ -19,7 +19,6 @@ static const struct walk_row {
 	    [WALK_NEED_BOTH] = { ST_WALK_DOMAIN_BOTH, "iiittiit" } },
 	[WALK_DOMAINS] = { [WALK_NEED_KEY] = { ST_WALK_DOMAINS_KEY, "iiittiitt" } },
 	[WALK_HELD] = { [WALK_NEED_KEY] = { ST_WALK_HELD_KEY, "iii" }, [WALK_NEED_BOTH] = { ST_WALK_HELD_BOTH, "iii" } },
-	[WALK_DUE] = { [WALK_NEED_KEY] = { ST_WALK_DUE_KEY, "iiittii" }, [WALK_NEED_BOTH] = { ST_WALK_DUE_BOTH, "iiittii" } },
 	[WALK_FROM] = { [WALK_NEED_KEY] = { ST_WALK_FROM_KEY, "iiit" },
 	    [WALK_NEED_MSG] = { ST_WALK_FROM_MSG, "iiit" }, [WALK_NEED_BOTH] = { ST_WALK_FROM_BOTH, "iiit" } },
 	[WALK_AGE] = { [WALK_NEED_KEY] = { ST_WALK_AGE_KEY, "iiittii" },
@@ -50,7 +49,7 @@ static struct index_hit
 hit(struct sqlite3_stmt *st, enum walk_need need)
 {
 	struct index_hit h = { .id = (uint64_t)index_int(st, 0), .n = (uint32_t)index_int(st, 1), .weight = (uint32_t)index_int(st, 2),
-	    .addr = "", .domain = "", .relay = "", .reply = "", .sender = "", .tag = "", .uid = -1,
+	    .addr = "", .domain = "", .relay = "", .reply = "", .action = "", .sender = "", .tag = "", .uid = -1,
 	    .sure = need == WALK_NEED_KEY };
 
 	if (need == WALK_NEED_RCPT || need == WALK_NEED_BOTH) {
@@ -61,13 +60,14 @@ hit(struct sqlite3_stmt *st, enum walk_need need)
 		h.attempts = (uint32_t)index_int(st, 7);
 		h.relay = index_text(st, 8);
 		h.reply = index_text(st, 9);
+		h.action = index_text(st, 10);
 	}
 	if (need == WALK_NEED_MSG || need == WALK_NEED_BOTH) {
-		h.sender = index_text(st, 10);
-		h.arrival = index_int(st, 11);
-		h.size = (uint64_t)index_int(st, 12);
-		h.tag = index_text(st, 13);
-		h.uid = index_int(st, 14);
+		h.sender = index_text(st, 11);
+		h.arrival = index_int(st, 12);
+		h.size = (uint64_t)index_int(st, 13);
+		h.tag = index_text(st, 14);
+		h.uid = index_int(st, 15);
 	}
 	return h;
 }
@@ -80,8 +80,6 @@ move_to(struct index_walk *w, struct sqlite3_stmt *st, const struct index_hit *h
 	w->n = h->n == UINT32_MAX ? -1 : (int64_t)h->n;
 	if (w->by == WALK_AGE)
 		w->at = w->need == WALK_NEED_KEY ? index_int(st, 3) : h->arrival;
-	if (w->by == WALK_DUE)
-		w->at = w->need == WALK_NEED_KEY ? index_int(st, 3) : h->due;
 	if (w->by == WALK_DOMAIN || w->by == WALK_DOMAINS)
 		keep(&w->at_text, index_text(st, 3));
 	if (w->by == WALK_DOMAINS)

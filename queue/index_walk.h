@@ -2,14 +2,14 @@
  * index_walk: through the rows that a selection may mean, a page at a time, along the index that is narrowest for it.
  *
  * Used by the control verbs (select.h says which walk). Between two pages rows may come and go: a walk visits each row that was
- * there all the time once, unless what orders the walk (due, arrival) is changed behind it.
+ * there all the time once, unless what orders the walk is changed behind it.
  */
 #ifndef INDEX_WALK_H
 #define INDEX_WALK_H
 
 #include "index.h"
 
-enum walk_by { WALK_ALL, WALK_ID, WALK_TO, WALK_DOMAIN, WALK_DOMAINS, WALK_HELD, WALK_DUE, WALK_FROM, WALK_AGE, WALK_UID, WALK__N };
+enum walk_by { WALK_ALL, WALK_ID, WALK_TO, WALK_DOMAIN, WALK_DOMAINS, WALK_HELD, WALK_FROM, WALK_AGE, WALK_UID, WALK__N };
 /* What is read of each row. What a walk does not have turns into BOTH. */
 enum walk_need { WALK_NEED_KEY, WALK_NEED_MSG, WALK_NEED_RCPT, WALK_NEED_BOTH, WALK_NEED__N };
 
@@ -17,10 +17,10 @@ struct index_walk {
 	enum walk_by	 by;
 	enum walk_need	 need;
 	const char	*text, *text2;		/* FROM: the sender; DOMAIN, TO: the domain; TO: the address */
-	int64_t		 value;			/* ID, UID; AGE, DUE: at most this */
+	int64_t		 value;			/* ID, UID; AGE: at most this */
 	const uint64_t	*more;			/* ID: it goes on with these */
 	size_t		 nmore;
-	int64_t		 at;			/* AGE, DUE: at least this */
+	int64_t		 at;			/* AGE: at least this */
 	/* where it is */
 	int64_t		 id, n;
 	char		*at_text, *at_domain;
@@ -34,7 +34,7 @@ struct index_hit {			/* texts live during the callback */
 	enum mark	 mark;
 	int64_t		 due;
 	uint32_t	 attempts;
-	const char	*relay, *reply, *sender;
+	const char	*relay, *reply, *action, *sender;
 	int64_t		 arrival;
 	uint64_t	 size;
 	const char	*tag;

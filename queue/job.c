@@ -207,7 +207,6 @@ landed(struct job *j)
 	jb.flying--;
 	if (j->segment != UINT32_MAX)
 		seg_unuse(j->segment);
-	dest_pace(j->d, clock_now());
 	dest_job_done(j->d);
 	j->d = NULL;
 }
@@ -268,7 +267,8 @@ tell(const struct job *j)
 	struct p_job p = { .job = j->number, .id = m->id, .generation = child_conf()->generation, .action = (uint16_t)j->d->index,
 	    .domain = addr_domain(m->env.rcpts[j->first].addr), .sender = m->env.sender, .ret = m->env.ret, .envid = m->env.envid,
 	    .body = m->env.body, .smtputf8 = m->env.smtputf8, .flags = m->env.flags, .arrival = ev_time_ms() - clock_age(m->env.arrival),
-	    .handed = ev_time_ms(), .old = m->old, .hurry = j->d->hurry, .segment = m->loc.seg, .offset = m->body_off,
+	    .handed = ev_time_ms(), .old = m->old, .hurry = j->d->hurry, .ask = j->d->kind == ACTION_RELAY && sched_asks_hosts(j->d),
+	    .segment = m->loc.seg, .offset = m->body_off,
 	    .length = m->len, .rcpts = rcpts };
 
 	fill_rcpts(j, &p);
@@ -356,6 +356,18 @@ on_JOB_RESULT(struct edge *e, uint32_t id, struct p_job_result *p, int fd)
 	result_after(m);
 }
 
+void
+on_JOB_AT(struct edge *e, uint32_t id, struct p_job_at *p, int fd)
+{
+	struct job *j = *slot(p->job);
+
+	(void)e;
+	(void)id;
+	(void)fd;
+	if (j != NULL && j->d != NULL)
+		dest_set_hosts(j->d, p->hosts, clock_now());
+}
+
 /* ---- the edge ---- */
 
 /* Another job, sent later, has it: this one's result says nothing of it. Without any recipient left it is not known any more. */
@@ -382,7 +394,7 @@ may_claim(struct message *m, uint32_t n, uint64_t number)
 	struct rcpt *r = &m->rcpts[n];
 
 	if (r->state == R_QUEUED)
-		dest_drop(m, clock_now());
+		dest_drop(m);
 	if (r->state == R_FLYING && r->job->number < number) {
 		lose(r->job, n);
 		return true;

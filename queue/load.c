@@ -1,17 +1,20 @@
 /*
  * load: from the index and the record back into memory.
  *
- * Called by sched_run and control. Owns where the next look begins: all rows due before that are in memory, or were put
- * with a due time of their own since (load_due_at). So a look costs what is new, not what waits. Owns the message that is under way:
- * of many recipients a part is read in each turn, and only then it is one of those in memory. A row whose record is gone or
- * damaged is dropped from the index and logged; the spool keeps the damaged piece.
+ * Called by sched_run and control. Nothing is booked: a destination whose line in memory is short, and that may send, has the next of its
+ * rows read, as many as memory has room for (dest_wants); a destination that rests has none read, but those that are too old to wait any
+ * longer. At start the destinations themselves are read, by and by. Owns the message that is under way: of many recipients a part is
+ * read in each turn, and only then it is one of those in memory. A row whose record is gone or damaged is dropped from the index and
+ * logged; the spool keeps the damaged piece.
  */
 #include <errno.h>
 #include <string.h>
 #include "clock.h"
+#include "dest.h"
 #include "ev.h"
 #include "load.h"
 #include "log.h"
+#include "policy.h"
 #include "qid.h"
 #include "ready.h"
 #include "reply.h"
@@ -19,65 +22,40 @@
 #include "sched.h"
 #include "stats.h"
 
-#define BATCH		100		/* rows a turn */
+#define BATCH		100		/* rows at once */
+#define DESTS		50		/* destinations a turn, at start */
+#define SLICE_US	5000		/* of a turn */
 #define PART		500		/* recipients a turn */
-#define LOOK_MS		20		/* between two looks */
 #define AGAIN_MS	60000		/* after a record that could not be read for now */
 #define CLOCK_SLACK	(10 * 86400 * 1000LL)
+
+/* Why a message is read, beside what its rows say: what of it is due. */
+enum why {
+	AS_IT_IS,
+	REACHABLE,			/* what waits because no host could be reached */
+	ALL				/* everything, an administrator wants it */
+};
 
 /* A message on its way in. */
 struct part {
 	struct message	*m;		/* NULL: none */
 	uint32_t	 at;		/* recipients from this one on are still to be read; UINT32_MAX: none */
-	bool		 hurry;		/* they are due, whatever their rows say */
+	enum why	 why;
 	bool		 pin;		/* somebody waits for it */
 };
 
 static struct {
 	struct spool		*spool;
 	struct index		*index;
-	struct index_due	 at;		/* the look goes on behind this row */
-	int64_t			 next;		/* when there is something to look for */
-	bool			 looking;
-	struct ev_timer		 timer, again;
+	struct ev_timer		 again;
+	bool			 dests;		/* those of before are still being read */
+	struct buf		 action, domain;	/* ... behind this one */
 	struct part		 part;		/* the one that is under way */
 	struct {
 		bool		 on;
 		uint64_t	 after, last;	/* ids */
 	} all;					/* "retry all" */
-	unsigned		 turns;
 } ld;
-
-static void
-arm(void)
-{
-	int64_t wait = ld.next - clock_now();
-
-	if (ld.next == INT64_MAX)
-		ev_timer_clear(&ld.timer);
-	else
-		ev_timer_set(&ld.timer, wait < LOOK_MS ? LOOK_MS : wait > 3600 * 1000 ? 3600 * 1000 : (uint64_t)wait);
-}
-
-void
-load_due_at(int64_t due)
-{
-	if (due < ld.next) {
-		ld.next = due;
-		if (!ld.looking)
-			arm();
-	}
-	if (due <= ld.at.due)		/* not behind the cursor: back to it */
-		ld.at = (struct index_due){ .due = due - 1 };
-}
-
-static void
-look_from_start(void)
-{
-	ld.at = (struct index_due){ .due = INT64_MIN };
-	ld.next = clock_now();
-	arm();
-}
 
 void
 load_retry_all(void)
@@ -229,13 +207,19 @@ absurd(const struct rcpt *r)
 	return r->due > clock_now() + CLOCK_SLACK;
 }
 
+static bool
+unreached(const struct rcpt *r)
+{
+	return r->attempts > 0 && r->last != NULL && r->last->code == 0 && strncmp(r->last->dsn, "4.4.", 4) == 0;
+}
+
 static void
-make_due(struct message *m, bool hurry)
+make_due(struct message *m, enum why why)
 {
 	uint32_t i;
 
 	for (i = 0; i < m->env.rcpts_n; i++)
-		if (m->rcpts[i].state == R_IDLE && (hurry || absurd(&m->rcpts[i])))
+		if (m->rcpts[i].state == R_IDLE && (why == ALL || absurd(&m->rcpts[i]) || (why == REACHABLE && unreached(&m->rcpts[i]))))
 			rcpt_due(m, i, clock_now());
 	sched_queue(m);
 }
@@ -249,7 +233,7 @@ part_step(void)
 		part_more(&ld.part, PART);
 	if (ld.part.at == UINT32_MAX) {
 		m = part_end(&ld.part);
-		make_due(m, ld.part.hurry);
+		make_due(m, ld.part.why);
 	}
 }
 
@@ -259,7 +243,7 @@ load_slowly(uint64_t id, struct message **m)
 	if ((*m = ready_find(id)) == NULL && ld.part.m == NULL) {
 		if (rows_going(id) || !part_begin(&ld.part, id, PART))
 			return LOAD_NONE;
-		ld.part.hurry = false;
+		ld.part.why = AS_IT_IS;
 		ld.part.pin = true;
 		if (ld.part.at == UINT32_MAX)
 			*m = part_end(&ld.part);
@@ -286,27 +270,15 @@ load_let_go(uint64_t id)
 
 /* It is in line afterwards, or under way. */
 static void
-load_one(uint64_t id, bool hurry)
+load_one(uint64_t id, enum why why)
 {
 	struct message *m = ready_find(id);
 
-	ld.part.hurry = hurry;
-	if (m != NULL && hurry)
-		make_due(m, true);
+	ld.part.why = why;
+	if (m != NULL && why != AS_IT_IS)
+		make_due(m, why);
 	else if (m == NULL && !rows_going(id) && part_begin(&ld.part, id, PART) && ld.part.at == UINT32_MAX)
 		part_step();
-}
-
-/* The look is at its end: when is the next one? */
-static void
-rest(int64_t now)
-{
-	struct index_due later, end = { .due = now, .id = INT64_MAX };
-
-	ld.looking = false;
-	ld.at = end;
-	ld.next = index_due(ld.index, INT64_MAX, end, &later, 1) == 1 ? later.due : INT64_MAX;
-	arm();
 }
 
 static bool
@@ -315,20 +287,88 @@ may_go_on(void)
 	return ld.part.m == NULL && ready_may_load();
 }
 
+/* ---- what is due ---- */
+
+/* Its next rows. What has its time still before it is where the walk ends. */
 static void
-look(void)
+pull(struct dest *d, unsigned max)
 {
-	struct index_due due[BATCH];
+	struct index_due row[DEST_PULL];
 	int64_t now = clock_now();
-	size_t n = index_due(ld.index, now, ld.at, due, BATCH), i;
+	size_t n = index_due(ld.index, d->action, d->domain, d->at.due, d->at.id, row, max), i;
+	struct dest_walk at = d->at;
+
+	/* First, since what comes back from here at once is noted as stored again. */
+	for (i = 0; i < n && (row[i].due <= now || row[i].due > now + CLOCK_SLACK); i++)
+		at = (struct dest_walk){ .due = row[i].due, .id = row[i].id };
+	dest_read(d, at.due, at.id, i < n ? row[i].due : n == max ? now : INT64_MAX);
+	for (n = i, i = 0; i < n; i++) {
+		if (ld.part.m != NULL) {		/* many recipients: the rest of these later */
+			dest_stored(d, row[i].due, row[i].id);
+			return;
+		}
+		load_one(row[i].id, AS_IT_IS);
+	}
+}
+
+/* What waits for its time, though the host because of which it does is there again. */
+static void
+pull_early(struct dest *d, unsigned max)
+{
+	struct index_due row[DEST_PULL];
+	size_t n = index_due(ld.index, d->action, d->domain, d->early.due, d->early.id, row, max), i;
 
 	for (i = 0; i < n && may_go_on(); i++) {
-		ld.at = due[i];
-		load_one(due[i].id, false);
+		d->early.due = row[i].due;
+		d->early.id = row[i].id;
+		if (row[i].unreached && row[i].due > clock_now())
+			load_one(row[i].id, REACHABLE);
 	}
-	if (i == n && n < BATCH && ld.part.m == NULL)
-		rest(now);
+	if (i == n && n < max)
+		dest_early_over(d);
 }
+
+static bool
+pull_next(void)
+{
+	struct dest *d;
+	unsigned n;
+
+	if (!may_go_on() || (d = dest_wants(ready_room(LINE_OLD), &n)) == NULL)
+		return false;
+	if (d->early.on && d->due > clock_now())
+		pull_early(d, n);
+	else
+		pull(d, n);
+	return true;
+}
+
+/* ---- what is too old to wait ---- */
+
+/* A page of what waits for a rest: sched.c gives up what is too old, and tells of what is late. */
+static void
+age(struct dest *d)
+{
+	struct index_due row[BATCH];
+	struct dest_policy p = policy_least(d->action, d->domain);
+	int64_t now = clock_now();
+	uint64_t untried = 0;
+	size_t n = index_due(ld.index, d->action, d->domain, d->ages.due, d->ages.id, row, BATCH), i;
+
+	for (i = 0; i < n && row[i].due <= now && may_go_on(); i++) {
+		d->ages.due = row[i].due;
+		d->ages.id = row[i].id;
+		untried += !row[i].tried;
+		if (clock_born(row[i].arrival) + (int64_t)p.lifetime <= now ||
+		    (p.delay_notice > 0 && !row[i].notified && clock_born(row[i].arrival) + (int64_t)p.delay_notice <= now))
+			load_one(row[i].id, AS_IT_IS);
+	}
+	dest_waits_untried(d, untried);
+	if (ld.part.m == NULL && (i == n ? n < BATCH : row[i].due > now))
+		dest_aged(d);
+}
+
+/* ---- all of it ---- */
 
 static void
 look_at_all(void)
@@ -338,55 +378,56 @@ look_at_all(void)
 
 	for (i = 0; i < n && id[i] <= ld.all.last && may_go_on(); i++) {
 		ld.all.after = id[i];
-		load_one(id[i], true);
+		load_one(id[i], ALL);
 	}
 	if (n == 0 || (i < n && id[i] > ld.all.last))
 		ld.all.on = false;
 }
 
-/* Both get their turns, so that neither waits for the other to come to its end. */
-void
-load_run(void)
+/* The destinations for which something waited when the run began; perhaps because a host could not be reached. */
+static void
+read_dests(void)
 {
-	if (ld.part.m != NULL)
-		part_step();
-	else if (!may_go_on() || (!ld.looking && !ld.all.on))
-		return;
-	else if (ld.all.on && (!ld.looking || ld.turns++ % 2 == 0))
-		look_at_all();
-	else
-		look();
-	if (ld.looking || ld.all.on || ld.part.m != NULL)
-		ev_wake();
+	struct dest *d;
+	int64_t due;
+	unsigned i;
+
+	for (i = 0; i < DESTS && ld.dests; i++) {
+		if (!(ld.dests = index_next_dest(ld.index, &ld.action, &ld.domain, &due)))
+			break;
+		d = dest_get(buf_str(&ld.action), buf_str(&ld.domain), clock_now());
+		dest_trouble(d);
+		dest_stored(d, due > clock_now() + CLOCK_SLACK ? 0 : due, 0);
+	}
 }
 
-static void
-timer(void *arg)
+/* Each gets its turn, so that none waits for another to come to its end. */
+void
+load_run(bool paused)
 {
-	(void)arg;
-	ld.looking = true;
+	uint64_t end = ev_busy_us() + SLICE_US;
+	struct dest *d;
+	bool more = false;
+
+	if (ld.part.m != NULL)
+		part_step();
+	if (ld.dests)
+		read_dests();
+	if (ld.all.on && may_go_on())
+		look_at_all();
+	if ((d = dest_aging()) != NULL && may_go_on())
+		age(d);
+	while (!paused && ev_busy_us() < end && (more = pull_next()))
+		;
+	if (ld.dests || ld.all.on || ld.part.m != NULL || dest_aging() != NULL || more)
+		ev_wake();
 }
 
 static void
 again(void *arg)
 {
 	(void)arg;
-	look_from_start();
-}
-
-/* Rows that a wrong clock put far into the future are due now. */
-static void
-load_absurd(void)
-{
-	struct index_due due[BATCH];
-	struct index_due from = { .due = clock_now() + CLOCK_SLACK };
-	size_t n = index_due(ld.index, INT64_MAX, from, due, BATCH), i;
-
-	for (i = 0; i < n; i++) {
-		load_one(due[i].id, false);
-		while (ld.part.m != NULL)
-			part_step();
-	}
+	dest_read_all_again();
 }
 
 void
@@ -394,10 +435,6 @@ load_init(struct spool *sp, struct index *ix)
 {
 	ld.spool = sp;
 	ld.index = ix;
-	ld.at = (struct index_due){ .due = INT64_MIN };
-	ld.next = 0;
-	ev_timer_init(&ld.timer, timer, NULL);
+	ld.dests = true;
 	ev_timer_init(&ld.again, again, NULL);
-	ld.looking = true;
-	load_absurd();
 }

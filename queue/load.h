@@ -6,8 +6,7 @@
 #include "message.h"
 
 void	 load_init(struct spool *, struct index *);
-void	 load_run(void);			/* a step of sched_run */
-void	 load_due_at(int64_t due);		/* a row that is not in memory is due then */
+void	 load_run(bool paused);			/* a step of sched_run; paused: nothing more is wanted in line */
 void	 load_retry_all(void);			/* every message that waits now is brought in, as due, by and by */
 bool	 load_under_way(uint64_t id);		/* a part of it is in memory */
 /* One message into memory if it is not there, as its row and record tell; nothing is queued yet. NULL: not there or damaged. */

@@ -299,7 +299,12 @@ message_line(const struct message *m)
 void
 rcpt_reason(struct message *m, uint32_t n, const struct last *why)
 {
-	if (why != NULL && (m->rcpts[n].last == NULL || m->rcpts[n].attempts == 0 || strcmp(why->dsn, DSN_OURS) == 0))
+	const struct last *had = m->rcpts[n].last;
+
+	/* The same once more is no news, and no reason to write its row again. */
+	if (why == NULL || (had != NULL && had->code == why->code && strcmp(had->relay, why->relay) == 0 && same_text(had, why->dsn, why->text)))
+		return;
+	if (had == NULL || m->rcpts[n].attempts == 0 || strcmp(why->dsn, DSN_OURS) == 0)
 		rcpt_last_at(m, n, why->code, why->dsn, why->text, why->relay, why->when);
 }
 

@@ -7,6 +7,7 @@
 #define MESSAGE_H
 
 #include <sys/queue.h>
+#include <sys/tree.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -77,7 +78,8 @@ struct message {
 	uint32_t	 put_to;		/* slow: recipients up to this one have their rows */
 	uint64_t	 ticket;		/* slow: whose turn it is (rows.c) */
 	struct last	*latest;		/* the last one that was made */
-	int64_t		 look;			/* no idle recipient is due before that */
+	int64_t		 look;			/* no idle recipient is due before that, but those that wait for something else than time */
+	int64_t		 due_at;		/* dues.c; 0: it is not there */
 	int64_t		 since;			/* fresh: clock_now() */
 	int64_t		 owed_since;		/* R_OWED, DELAY_OWED: the first one */
 	bool		 row, slow, fresh, owed, stuck, lost;
@@ -89,6 +91,7 @@ struct message {
 	uint8_t		 suspect, kills;	/* suspect.c */
 	bool		 trial;
 	LIST_HEAD(, parcel) parcels;		/* dest.c */
+	RB_ENTRY(message) dues_entry;
 	struct arena_chunk *mem;
 	struct message	*hash_next;
 	TAILQ_ENTRY(message) fresh_link, owed_link, stuck_link, lost_link, suspect_link;

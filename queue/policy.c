@@ -32,3 +32,22 @@ policy_for(const struct p_env *e, const char *action, const char *domain, const 
 
 	return class_policy(child_conf(), e, action, domain, mx != NULL ? mx : host_of(relay, host, sizeof(host)));
 }
+
+struct dest_policy
+policy_least(const char *action, const char *domain)
+{
+	const struct conf *c = child_conf();
+	int i = conf_action(c, action);
+	struct dest_policy all = conf_policy(c, i >= 0 ? &c->action[i] : NULL, domain, dest_mx(action, domain)), least = all, p;
+	enum mail_class class;
+
+	for (class = 0; class < CLASS__N; class++) {
+		p = all;
+		conf_policy_class(c, class, &p);
+		if (p.lifetime < least.lifetime)
+			least.lifetime = p.lifetime;
+		if (p.delay_notice > 0 && (least.delay_notice == 0 || p.delay_notice < least.delay_notice))
+			least.delay_notice = p.delay_notice;
+	}
+	return least;
+}

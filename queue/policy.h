@@ -11,5 +11,7 @@
 
 /* relay: who took the last attempt, "host[address]:port"; NULL or "": nobody. */
 struct dest_policy policy_for(const struct p_env *, const char *action, const char *domain, const char *relay);
+/* The shortest lifetime that mail to there may have, of any class, and the shortest delay_notice (0: none). */
+struct dest_policy policy_least(const char *action, const char *domain);
 
 #endif

@@ -79,12 +79,30 @@ struct page {
 	void		*arg;
 };
 
+/* As it would be shown. */
+static void
+at_rest(struct index_hit *h, int64_t now)
+{
+	struct index_rcpt r = { .mark = h->mark, .due = h->due, .attempts = h->attempts, .relay = h->relay, .reply = h->reply };
+
+	if (!view_at_rest(h->action, h->domain, &r, now))
+		return;
+	h->due = r.due > now ? r.due : now + 1;
+	h->relay = r.relay;
+	h->reply = r.reply;
+}
+
 static void
 one(void *arg, const struct index_hit *h)
 {
 	struct page *p = arg;
 	struct query *q = p->q;
+	struct index_hit now = *h;
 
+	if (*h->action != '\0') {
+		at_rest(&now, q->now);
+		h = &now;
+	}
 	if (!select_match(&q->s, h, q->now))
 		return;
 	q->recipients += h->weight;
@@ -121,8 +139,9 @@ query_wants(const struct query *q, const struct message *m, uint32_t n)
 	struct index_hit h = { .id = m->id, .n = n, .weight = 1, .addr = e->addr, .domain = addr_domain(e->addr),
 	    .mark = r->state == R_HELD ? MARK_HELD : MARK_PENDING, .due = r->state == R_IDLE ? r->due : INT64_MIN, .attempts = r->attempts,
 	    .relay = "", .reply = r->last != NULL ? r->last->full : "", .sender = m->env.sender, .arrival = m->env.arrival,
-	    .size = m->len, .tag = m->env.tag, .uid = m->env.uid };
+	    .size = m->len, .tag = m->env.tag, .uid = m->env.uid, .action = e->action };
 
+	at_rest(&h, q->now);
 	return select_match(&q->s, &h, q->now);
 }
 

@@ -11,6 +11,7 @@
 #include "addr.h"
 #include "bounce.h"
 #include "clock.h"
+#include "dues.h"
 #include "ev.h"
 #include "load.h"
 #include "log.h"
@@ -131,6 +132,7 @@ forget(struct message *m)
 	rows_forget(m);
 	suspect_gone(m);
 	bounce_gone(m);
+	dues_gone(m);
 	message_free(m);
 }
 
@@ -203,7 +205,7 @@ ready_settle(struct message *m)
 		stick(m);
 	if (rc != 0)
 		return false;
-	load_due_at(soonest(m));
+	sched_stored(m);
 	forget(m);
 	return true;
 }

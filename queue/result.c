@@ -129,7 +129,7 @@ greylist_due(const struct rcpt *r, int64_t now, int64_t due)
 }
 
 static void
-deferred(struct message *m, uint32_t n)
+deferred(struct message *m, uint32_t n, struct dest *d)
 {
 	struct rcpt *r = &m->rcpts[n];
 	struct dest_policy p = result_policy(m, n);
@@ -142,6 +142,8 @@ deferred(struct message *m, uint32_t n)
 		result_expired(m, n, "given up for its age");
 		return;
 	}
+	if (r->last->code == 0 && strncmp(r->last->dsn, "4.4.", 4) == 0)
+		dest_trouble(d);
 	rcpt_due(m, n, greylist_due(r, now, retry_due(&p, born, now, r->attempts, arc4random())));
 	r->job = NULL;
 	rcpt_set(m, n, R_IDLE);
@@ -155,30 +157,36 @@ result_at_rest(struct message *m, uint32_t n, const struct last *why, int64_t no
 	struct dest_policy p;
 
 	rcpt_reason(m, n, why);
-	if (why == NULL || strcmp(why->dsn, DSN_OURS) == 0)
+	if (why == NULL)
 		return false;
 	p = result_policy(m, n);
-	if (!retry_expired(&p, clock_born(m->env.arrival), now, true))
+	if (strcmp(why->dsn, DSN_OURS) == 0 || !retry_expired(&p, clock_born(m->env.arrival), now, true)) {
+		tell_delay(m, n, &p, now);
 		return false;
+	}
 	result_expired(m, n, "given up for its age");
 	return true;
 }
 
-/* No attempt, but its reason can be told: of this recipient if it was not tried yet, and of those who wait for the same hosts. */
+/*
+ * No attempt. Either a host is down, of which its destination rests, and its reason can be told: of this recipient if it was not tried yet, and
+ * of those who wait for the same hosts. Or there is a rate, for which all rest that share it. Both are not the recipient's: it stays due.
+ */
 static void
 not_before(struct message *m, uint32_t n, struct dest *d, uint64_t rest_ms, const struct last *why)
 {
 	int64_t now = clock_now(), until = now + (int64_t)(rest_ms < REST_MAX ? rest_ms : REST_MAX);
-	struct dest_policy p = result_policy(m, n);
+	bool unknown = d->group->key == ROUND_UNKNOWN;
 
-	if (d->kind == ACTION_RELAY)
+	if (d->kind == ACTION_RELAY && why == NULL && !unknown)
+		round_slow(d->group, until);
+	else if (d->kind == ACTION_RELAY)
 		dest_rest(d, now, until, why);
 	if (result_at_rest(m, n, why, now))
 		return;
-	rcpt_due(m, n, until);
+	rcpt_due(m, n, d->kind == ACTION_RELAY ? m->rcpts[n].due : until);
 	m->rcpts[n].job = NULL;
 	rcpt_set(m, n, R_IDLE);
-	tell_delay(m, n, &p, now);
 }
 
 static void
@@ -206,20 +214,25 @@ take_one(struct message *m, struct job *j, const struct p_job_result *p, const s
 	else if (r->outcome == OUT_BOUNCE)
 		bounced(m, r->n);
 	else
-		deferred(m, r->n);
+		deferred(m, r->n, j->d);
 }
 
 void
 result_take(struct message *m, struct job *j, const struct p_job_result *p)
 {
+	bool good = false;
 	uint32_t i;
 
 	if (*p->mx != '\0')
 		dest_set_mx(j->d, p->mx);
 	ready_marks_begin(m);
-	for (i = 0; i < p->results_n; i++)
+	for (i = 0; i < p->results_n; i++) {
 		take_one(m, j, p, &p->results[i]);
+		good = good || p->results[i].outcome == OUT_SENT;
+	}
 	ready_marks_write();
+	if (good)
+		dest_good(j->d);
 }
 
 void

@@ -388,6 +388,7 @@ rows_missing(struct index_count *n)
 		for (i = m->put_to; i < m->env.rcpts_n; i++) {
 			n->recipients += m->rcpts[i].state != R_FINAL;
 			n->held += m->rcpts[i].state == R_HELD;
+			n->tried += m->rcpts[i].state != R_HELD && m->rcpts[i].state != R_FINAL && m->rcpts[i].attempts > 0;
 		}
 	}
 }

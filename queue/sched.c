@@ -11,6 +11,7 @@
 #include "child.h"
 #include "clock.h"
 #include "dest.h"
+#include "dues.h"
 #include "ev.h"
 #include "job.h"
 #include "load.h"
@@ -26,9 +27,11 @@
 #include "xmalloc.h"
 
 #define LOCAL_WINDOW	100		/* jobs of a destination that is on this host */
+#define RATE_WINDOW	500		/* jobs of all that share a rate: of those deliver keeps what it can start soon */
 #define PAIRS_WINDOW	20		/* of another one: up to so many, two for each connection */
 #define REST_MS		5000		/* what rests longer leaves memory */
-#define TICK_MS		50
+#define HOSTS_MS	(5 * 60 * 1000)	/* whither a destination leads is asked again after that */
+#define TICK_LEAST_MS	5
 #define EVICT_MAX	200		/* a turn */
 #define AGAIN_MS	60000		/* a routing question that cannot be answered now */
 
@@ -52,6 +55,32 @@ window_of(unsigned connections)
 	return 2 * connections < PAIRS_WINDOW ? 2 * connections : PAIRS_WINDOW;
 }
 
+/*
+ * Which others it shares the hosts with, or the rate: those have a window together, twice that of one of them. What leads to hosts that are
+ * not known yet has few jobs until deliver says so, which it does before it connects.
+ */
+static void
+join(struct dest *d, const struct conf_action *a, const struct dest_policy *p)
+{
+	unsigned window = window_of(p->concurrency);
+	uint64_t bound = window + (p->concurrency_by != NULL ? dest_key("room", p->concurrency_by->text) : 0);	/* others have other bounds */
+
+	if (p->rate > 0 && p->rate_by != NULL)
+		dest_join(d, dest_key("rate", p->rate_by->text) + p->rate_by->kind, window, RATE_WINDOW, false);
+	else if (a->nvia > 0)
+		dest_join(d, dest_key("smarthost", d->action) + bound, window, 2 * window, false);
+	else if (d->hosts != 0)
+		dest_join(d, d->hosts + bound, window, 2 * window, false);
+	else
+		dest_join(d, ROUND_UNKNOWN, window < DEST_UNKNOWN ? window : DEST_UNKNOWN, SCHED_WINDOW, false);
+}
+
+bool
+sched_asks_hosts(const struct dest *d)
+{
+	return d->hosts == 0 || clock_now() - d->hosts_at > HOSTS_MS;
+}
+
 static void
 policy(struct dest *d)
 {
@@ -60,13 +89,15 @@ policy(struct dest *d)
 
 	d->index = conf_action(c, d->action);
 	d->kind = d->index == -1 ? -1 : (int)c->action[d->index].kind;
-	d->window = LOCAL_WINDOW;
 	d->most = DEST_JOB;
-	if (d->kind != ACTION_RELAY)
+	d->suspended = suspend_has(SUSPEND_DOMAIN, d->domain);
+	if (d->kind != ACTION_RELAY) {
+		dest_join(d, dest_key(d->action, d->domain), LOCAL_WINDOW, LOCAL_WINDOW, true);
 		return;
+	}
 	p = conf_policy(c, &c->action[d->index], d->domain, d->mx);
-	d->window = window_of(p.concurrency);
 	d->most = p.recipients;
+	join(d, &c->action[d->index], &p);
 }
 
 /* ---- into the line ---- */
@@ -119,10 +150,22 @@ sched_reroute(struct message *m, uint32_t n)
 	route_again(m, n);
 }
 
+/* What an administrator wants tried is asked for, suspended or not; the wish itself is over then. */
 static void
-enqueue(struct message *m, uint32_t n, int64_t now)
+hurry(struct message *m, uint32_t n, struct dest *d)
 {
-	int64_t later;
+	if (m->rcpts[n].hurry && !d->suspended)
+		dest_ask(d, m->rcpts[n].due);
+	m->rcpts[n].hurry = false;
+}
+
+/*
+ * Into the line of its destination. While that rests, or has enough in line, or nothing is sent at all, it waits in the index, due as it
+ * is; stays: the message is in memory anyway, since something else of it is under way.
+ */
+static void
+enqueue(struct message *m, uint32_t n, int64_t now, bool stays)
+{
 	const struct p_env_rcpt *e = &m->env.rcpts[n];
 	struct dest *d = dest_get(e->action, addr_domain(e->addr), now);
 
@@ -132,33 +175,37 @@ enqueue(struct message *m, uint32_t n, int64_t now)
 			return;
 		d = dest_get(e->action, addr_domain(e->addr), now);
 	}
-	if (m->rcpts[n].hurry && !suspend_has(SUSPEND_DOMAIN, d->domain))
-		dest_ask(d, m->rcpts[n].due);
-	m->rcpts[n].hurry = false;
-	if (suspend_has(SUSPEND_DOMAIN, d->domain))
-		rcpt_due(m, n, now + SUSPEND_MS);
-	else if (d->rest > now + REST_MS) {
-		if (!result_at_rest(m, n, d->why, now))
-			rcpt_due(m, n, d->rest);
-	} else if ((later = dest_put_off(d, m, ready_room(message_line(m)), now)) > 0)
-		rcpt_due(m, n, later);
-	else
+	hurry(m, n, d);
+	if (d->rest > now + REST_MS && result_at_rest(m, n, d->why, now))
+		return;
+	if (stays || (!dest_rests(d, now + REST_MS) && !sc.paused && dest_room(d, m, ready_room(message_line(m)))))
 		dest_add(d, m, n);
 }
 
-/* Of many recipients a job's result changes few: the others are not looked at each time. */
-static void
-enqueue_due(struct message *m, int64_t now)
+/* -> when the next one is due */
+static int64_t
+enqueue_idle(struct message *m, int64_t now, bool stays)
 {
 	int64_t look = INT64_MAX;
 	uint32_t i;
 
 	for (i = 0; i < m->env.rcpts_n; i++) {
 		if (m->rcpts[i].state == R_IDLE && m->rcpts[i].due <= now)
-			enqueue(m, i, now);
-		if (m->rcpts[i].state == R_IDLE && m->rcpts[i].due < look)
+			enqueue(m, i, now, stays);
+		if (m->rcpts[i].state == R_IDLE && m->rcpts[i].due > now && m->rcpts[i].due < look)
 			look = m->rcpts[i].due;
 	}
+	return look;
+}
+
+/* Of many recipients a job's result changes few: the others are not looked at each time. */
+static void
+enqueue_due(struct message *m, int64_t now)
+{
+	int64_t look = enqueue_idle(m, now, false);
+
+	if (m->count[R_IDLE] > 0 && message_busy(m))
+		look = enqueue_idle(m, now, true);
 	m->look = look;
 }
 
@@ -171,7 +218,32 @@ sched_queue(struct message *m)
 		act_returned(m);
 	if (m->count[R_IDLE] > 0 && m->look <= now && m->pins == 0 && !m->awaited && suspect_may_go(m))
 		enqueue_due(m, now);
-	ready_settle(m);
+	if (!ready_settle(m))
+		dues_set(m, now);
+}
+
+void
+sched_stored(const struct message *m)
+{
+	int64_t now = clock_now();
+	const char *action = NULL, *domain = NULL;
+	struct dest *d = NULL;
+	uint32_t i;
+
+	for (i = 0; i < m->env.rcpts_n; i++) {
+		const struct p_env_rcpt *e = &m->env.rcpts[i];
+
+		if (m->rcpts[i].state != R_IDLE)
+			continue;
+		if (action != e->action || strcasecmp(domain, addr_domain(e->addr)) != 0) {
+			action = e->action;
+			domain = addr_domain(e->addr);
+			d = dest_get(action, domain, now);
+		}
+		dest_stored(d, m->rcpts[i].due, m->id);
+		if (m->rcpts[i].attempts == 0 && m->rcpts[i].due <= now && dest_rests(d, now) && !d->ages.on)
+			dest_waits_untried(d, 1);
+	}
 }
 
 void
@@ -208,50 +280,62 @@ give_alone(struct message *m)
 		give(d);
 }
 
+/* What waits for a rest that is long gives its place in memory to others; it is in the index already, or gets there as any new mail. */
 static void
-evict(void)
+evict(int64_t now)
 {
-	int64_t now = clock_now();
 	struct message *m;
-	struct dest *d;
-	uint32_t first;
 	unsigned n;
 
-	for (n = 0; n < EVICT_MAX && (m = dest_evict(now + REST_MS, &d, &first)) != NULL; n++) {
-		for (; first != UINT32_MAX; first = m->rcpts[first].next)
-			result_at_rest(m, first, d->why, now);
-		result_after(m);
-	}
+	for (n = 0; n < EVICT_MAX && (m = dest_evict(now + REST_MS)) != NULL; n++)
+		sched_queue(m);
 	if (n == EVICT_MAX)
 		ev_wake();
-	if (sc.tick.due == 0 && dest_wake_at() != INT64_MAX)
-		ev_timer_set(&sc.tick, TICK_MS);
+}
+
+/* Whose time has come: rests that are over, rows and recipients that are due. */
+static void
+wake(int64_t now)
+{
+	int64_t next = dest_wake(now), due;
+	struct message *m;
+
+	while ((m = dues_next(now)) != NULL)
+		sched_queue(m);
+	due = dues_soonest();
+	next = due < next ? due : next;
+	if (next == INT64_MAX)
+		ev_timer_clear(&sc.tick);
+	else
+		ev_timer_set(&sc.tick, next - now < TICK_LEAST_MS ? TICK_LEAST_MS : next - now > 3600 * 1000 ? 3600 * 1000 :
+		    (uint64_t)(next - now));
 }
 
 static void
 tick(void *arg)
 {
 	(void)arg;
-	dest_wake(clock_now());
 }
 
 void
 sched_run(void)
 {
 	struct message *alone;
+	int64_t now = clock_now();
 	struct dest *d;
 
-	load_run();
+	wake(now);
+	load_run(sc.paused);
 	rows_run();
 	suspect_run();
-	evict();
+	evict(now);
 	if (sc.paused || !job_may_send())
 		return;
 	if ((alone = suspect_alone()) != NULL) {
 		give_alone(alone);
 		return;
 	}
-	while (job_flying() < SCHED_WINDOW && job_may_send() && (d = dest_next()) != NULL)
+	while (job_may_send() && (d = dest_next()) != NULL)
 		give(d);
 }
 
@@ -260,20 +344,15 @@ sched_run(void)
 void
 sched_wake_all(void)
 {
-	const char *domain;
-	size_t i;
-
 	dest_wake_all();
 	job_rest_over();
-	for (i = 0; (domain = suspend_nth(SUSPEND_DOMAIN, i)) != NULL; i++)
-		sched_suspend(domain, true);
 }
 
 /* What stands in line leaves it by and by, as for any destination that rests for long (evict). */
 void
 sched_suspend(const char *domain, bool on)
 {
-	dest_rest_domain(domain, on ? clock_now() + SUSPEND_MS : 0);
+	dest_suspend(domain, on);
 	ev_wake();
 }
 
@@ -281,6 +360,7 @@ void
 sched_pause(bool on)
 {
 	sc.paused = on;
+	ev_wake();
 }
 
 bool
@@ -292,7 +372,7 @@ sched_paused(void)
 void
 sched_conf(void)
 {
-	dest_regenerate(child_conf()->generation, clock_now(), sched_queue);
+	dest_regenerate(child_conf()->generation, sched_queue);
 	route_conf();
 }
 
@@ -300,6 +380,7 @@ void
 sched_init(struct spool *sp, struct index *ix)
 {
 	ev_timer_init(&sc.tick, tick, NULL);
+	round_init(SCHED_WINDOW, SCHED_LOCAL);
 	dest_init(policy, child_conf()->generation);
 	ready_init(sp, ix);
 	load_init(sp, ix);

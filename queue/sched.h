@@ -7,9 +7,11 @@
 #define SCHED_H
 
 #include "index.h"
+#include "dest.h"
 #include "message.h"
 
-#define SCHED_WINDOW	2000		/* jobs in flight: so many that slow destinations, each with its own window, leave some for the others */
+#define SCHED_WINDOW	2000		/* jobs in flight, of which each group of destinations has its share (round.h) */
+#define SCHED_LOCAL	500		/* ... and for mailboxes on this host */
 
 void	 sched_init(struct spool *, struct index *);
 void	 sched_conf(void);		/* a new configuration */
@@ -21,6 +23,8 @@ void	 sched_queue(struct message *);
 void	 sched_reroute(struct message *, uint32_t n);	/* an idle recipient's action is looked for anew; then sched_queue */
 void	 sched_wake_all(void);		/* every destination's rest is over, but for the suspended ones */
 void	 sched_suspend(const char *domain, bool on);	/* suspend_set has taken it */
+bool	 sched_asks_hosts(const struct dest *);	/* deliver is to tell whither it leads */
+void	 sched_stored(const struct message *);		/* it leaves memory: its rows are there */
 void	 sched_pause(bool);		/* suspend_set has taken it */
 bool	 sched_paused(void);
 

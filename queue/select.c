@@ -266,7 +266,7 @@ conditions_of(const struct select *s)
 static bool
 answers_all(const struct select *s, enum walk_by by)
 {
-	static const bool exact[WALK__N] = { [WALK_TO] = true, [WALK_DOMAIN] = true, [WALK_HELD] = true, [WALK_DUE] = true,
+	static const bool exact[WALK__N] = { [WALK_TO] = true, [WALK_DOMAIN] = true, [WALK_HELD] = true,
 	    [WALK_FROM] = true, [WALK_AGE] = true };
 
 	return exact[by] && conditions_of(s) == 1;
@@ -294,10 +294,7 @@ choose(struct index_walk *w, const struct select *s, int64_t now)
 		*w = (struct index_walk){ .by = WALK_DOMAIN, .text = s->domain };
 	else if (s->state == STATE_HELD)
 		w->by = WALK_HELD;
-	else if (s->state == STATE_ACTIVE || (s->state == STATE_DEFERRED && conditions_of(s) == 1)) {
-		w->by = WALK_DUE;
-		between(w, s->state == STATE_ACTIVE ? INT64_MIN : now + 1, s->state == STATE_ACTIVE ? now : INT64_MAX);
-	} else if (s->older >= 0 || s->younger >= 0) {
+	else if (s->older >= 0 || s->younger >= 0) {
 		w->by = WALK_AGE;
 		between(w, s->younger >= 0 ? now - s->younger + 1 : INT64_MIN, s->older >= 0 ? now - s->older - 1 : INT64_MAX);
 	}
@@ -323,5 +320,5 @@ select_walk(const struct select *s, enum walk_need need, int64_t now)
 bool
 select_ordered(const struct index_walk *w)
 {
-	return w->need == WALK_NEED_MSG || (w->by != WALK_DOMAIN && w->by != WALK_DOMAINS && w->by != WALK_DUE);
+	return w->need == WALK_NEED_MSG || (w->by != WALK_DOMAIN && w->by != WALK_DOMAINS);
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 #include "addr.h"
 #include "clock.h"
+#include "dest.h"
 #include "qid.h"
 #include "ready.h"
 #include "rows.h"
@@ -25,27 +26,47 @@ room_for(struct view *v, const struct message *m, uint32_t most)
 	v->more = UINT32_MAX;
 }
 
+bool
+view_at_rest(const char *action, const char *domain, struct index_rcpt *r, int64_t now)
+{
+	const struct dest *d;
+
+	if (r->mark == MARK_HELD || r->due > now || (d = dest_find(action, domain)) == NULL || !dest_rests(d, now))
+		return false;
+	r->due = d->rest > now ? d->rest : now;
+	if (r->attempts == 0 && *r->reply == '\0' && d->why != NULL) {
+		r->reply = d->why->full;
+		r->relay = d->why->relay;
+		r->code = d->why->code;
+	}
+	return true;
+}
+
 static void
 add_from_memory(struct view *v, const struct message *m, uint32_t n)
 {
+	struct index_rcpt *to = &v->msg.rcpts[v->msg.nrcpt];
 	const struct rcpt *r = &m->rcpts[n];
+	int64_t now = clock_now();
 
 	if (r->state == R_FINAL)
 		return;
-	v->active[v->msg.nrcpt] = r->state != R_HELD && (r->state != R_IDLE || r->due <= clock_now());
-	v->msg.rcpts[v->msg.nrcpt++] = rows_rcpt(m, n);
+	*to = rows_rcpt(m, n);
+	v->active[v->msg.nrcpt++] = r->state != R_HELD && (r->state != R_IDLE || (r->due <= now && !view_at_rest(to->action, to->domain, to, now)));
 }
 
 static void
 from_row(struct view *v, struct index_msg *row)
 {
+	int64_t now = clock_now();
 	uint32_t i;
 
 	v->row = row;
 	v->msg = *row;
 	v->active = xcalloc(row->nrcpt + 1, sizeof(bool));
 	for (i = 0; i < row->nrcpt; i++)
-		v->active[i] = row->rcpts[i].mark != MARK_HELD && row->rcpts[i].due <= clock_now();
+		v->active[i] = row->rcpts[i].mark != MARK_HELD && row->rcpts[i].due <= now &&
+		    !view_at_rest(row->rcpts[i].action, row->rcpts[i].domain, &row->rcpts[i], now);
 	v->more = UINT32_MAX;
 }
 
@@ -103,12 +124,17 @@ view_free(struct view *v)
 	free(v->active);
 }
 
+/* What was tried before and is under way now is active; its row says that it was tried. */
 static void
 add_active(struct message *m, void *arg)
 {
 	uint64_t *active = arg;
+	uint32_t i;
 
-	*active += message_live(m) - m->count[R_HELD] - m->count[R_IDLE];
+	if (message_live(m) == m->count[R_HELD] + m->count[R_IDLE])
+		return;
+	for (i = 0; i < m->env.rcpts_n; i++)
+		*active += m->rcpts[i].attempts > 0 && m->rcpts[i].state != R_IDLE && m->rcpts[i].state != R_HELD && m->rcpts[i].state != R_FINAL;
 }
 
 struct totals
@@ -122,7 +148,7 @@ view_totals(struct index *ix)
 	rows_missing(&n);
 	ready_each(add_active, &active);
 	return (struct totals){ .messages = n.messages, .recipients = n.recipients, .held = n.held, .bytes = n.bytes,
-	    .deferred = n.recipients > n.held + active ? n.recipients - n.held - active : 0 };
+	    .deferred = (n.tried > active ? n.tried - active : 0) + dest_untried() };
 }
 
 const char *

@@ -27,6 +27,11 @@ enum act view_pending(const struct view *, uint32_t i);
 /* Of the whole queue; deferred as view_rcpt_state says it. */
 struct totals { uint64_t messages, recipients, deferred, held, bytes; };
 struct totals view_totals(struct index *);
+/*
+ * Does a recipient that is due wait for a rest of its destination? Then r is told when that ends, and why if it was not tried itself: it is
+ * deferred, its row need not say so.
+ */
+bool	 view_at_rest(const char *action, const char *domain, struct index_rcpt *r, int64_t now);
 
 struct view_sum {			/* what is said of a message as a whole */
 	uint32_t	 n, attempts;		/* recipients; the most attempts */

@@ -67,7 +67,7 @@ accuse(struct message *m)
 	if (level == 2 && su.trial == m)
 		m->kills++;
 	clear(m);
-	dest_drop(m, clock_now());
+	dest_drop(m);
 	if (m->kills >= SUSPECT_KILLS) {
 		hold(m);
 		return;

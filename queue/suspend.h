@@ -14,7 +14,6 @@
 
 #define SUSPEND_DOMAINS	10000
 #define SUSPEND_SOURCES	800		/* so that all of them fit into one message */
-#define SUSPEND_MS	(3600 * 1000LL)	/* after which what waits for a domain looks again */
 #define SUSPEND_ALWAYS	INT64_MAX
 
 #define DELIVERY	"delivery"	/* the names of SUSPEND_HALF */

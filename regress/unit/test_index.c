@@ -68,7 +68,7 @@ parts(struct index *ix)
 static void
 rows(struct index *ix)
 {
-	struct index_rcpt r = { .n = 1, .mark = MARK_PENDING, .due = 900, .attempts = 2, .code = 451, .reply = "4.3.0 \x01'\"; DROP",
+	struct index_rcpt r = { .n = 1, .action = "out", .mark = MARK_PENDING, .due = 900, .attempts = 2, .code = 451, .reply = "4.3.0 \x01'\"; DROP",
 	    .notified = true };
 	struct index_msg *m;
 
@@ -100,17 +100,36 @@ rows(struct index *ix)
 	TEST(index_has(ix, 2, (struct loc){ 1, 2000 }) && !index_has(ix, 2, (struct loc){ 1, 2001 }));
 }
 
+static size_t
+due_of(struct index *ix, const char *action, int64_t at, uint64_t id, struct index_due *d, size_t max)
+{
+	return index_due(ix, action, "Example.ORG", at, id, d, max);
+}
+
 static void
 due(struct index *ix)
 {
-	struct index_due d[8], from = { 0, 0, { 0, 0 } };
+	struct buf action = BUF_INIT, domain = BUF_INIT;
+	struct index_count c;
+	struct index_due d[8];
+	int64_t first;
 
-	TEST_INT(index_due(ix, 1000, from, d, 8), 4);
-	TEST(d[0].id == 3 && d[0].due == 0 && d[0].loc.seg == 2 && d[0].loc.off == 3000);
-	TEST(d[1].id == 3 && d[1].due == 1 && d[2].id == 2 && d[3].id == 1 && d[3].due == 900);
-	TEST_INT(index_due(ix, 10, from, d, 8), 2);
-	TEST_INT(index_due(ix, 1000, d[1], d, 1), 1);
+	TEST_INT(due_of(ix, "out", 0, 0, d, 8), 4);
+	TEST(d[0].id == 3 && d[0].due == 0 && d[0].arrival == 5 && !d[0].tried && !d[0].unreached);
+	TEST(d[1].id == 3 && d[1].due == 1 && d[2].id == 2 && d[3].id == 1 && d[3].due == 900 && d[3].tried && d[3].notified);
+	TEST_INT(due_of(ix, "out", d[1].due, d[1].id, d, 1), 1);
 	TEST_INT(d[0].id, 2);
+	TEST_INT(due_of(ix, "in", 0, 0, d, 8), 0);
+	TEST_INT(index_before(ix, "out", "example.org", 900, 1, 100), 3);
+	TEST_INT(index_before(ix, "out", "example.org", 900, 1, 2), 2);
+	TEST(index_next_dest(ix, &action, &domain, &first) && first == 0);
+	TEST_STR(buf_str(&action), "out");
+	TEST_STR(buf_str(&domain), "example.org");
+	TEST(!index_next_dest(ix, &action, &domain, &first));
+	index_counts(ix, &c);
+	TEST_INT(c.tried, 1);
+	buf_free(&action);
+	buf_free(&domain);
 }
 
 static void
