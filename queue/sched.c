@@ -55,6 +55,15 @@ window_of(unsigned connections)
 	return 2 * connections < PAIRS_WINDOW ? 2 * connections : PAIRS_WINDOW;
 }
 
+/* Each has the connections for itself. */
+static unsigned
+sources(const struct conf_action *a, const struct dest_policy *p)
+{
+	int pool = a->pool != -1 ? a->pool : p->pool;
+
+	return pool == -1 ? 1 : (unsigned)child_conf()->pool[pool].nmember;
+}
+
 /*
  * Which others it shares the hosts with, or the rate: those have a window together, twice that of one of them. What leads to hosts that are
  * not known yet has few jobs until deliver says so, which it does before it connects.
@@ -62,7 +71,7 @@ window_of(unsigned connections)
 static void
 join(struct dest *d, const struct conf_action *a, const struct dest_policy *p)
 {
-	unsigned window = window_of(p->concurrency);
+	unsigned window = window_of(p->concurrency * sources(a, p));
 	uint64_t bound = window + (p->concurrency_by != NULL ? dest_key("room", p->concurrency_by->text) : 0);	/* others have other bounds */
 
 	if (p->rate > 0 && p->rate_by != NULL)
