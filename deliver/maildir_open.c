@@ -1,6 +1,6 @@
 /*
  * maildir_open: opening and making Maildirs. Called by maildir; owns the descriptors until maildir_close. Directories that
- * are made are 0700 and synced into their parents. Failures go back with errno: never more than a temporary failure.
+ * are made are 0700 and synced into their parents, the three of a Maildir at once. Failures go back with errno: never more than a temporary failure.
  */
 #include <sys/stat.h>
 #include <errno.h>
@@ -43,12 +43,14 @@ sync_at(int at)
 	return rc;
 }
 
+/* *made: at is to be synced. */
 static int
-make_dir(int at, const char *name)
+make_dir(int at, const char *name, bool *made)
 {
 	if (mkdirat(at, name, 0700) == -1)
 		return errno == EEXIST ? 0 : -1;
-	return sync_at(at);
+	*made = true;
+	return 0;
 }
 
 /* The next component of *path, in name; false at its end, or (errno) when it is too long. */
@@ -74,9 +76,10 @@ next_name(const char **path, char *name, size_t size)
 static int
 step_into(int at, const char *name)
 {
+	bool	 made = false;
 	int	 fd;
 
-	if ((fd = openat(at, name, OPEN_PATH)) == -1 && errno == ENOENT && make_dir(at, name) == 0)
+	if ((fd = openat(at, name, OPEN_PATH)) == -1 && errno == ENOENT && make_dir(at, name, &made) == 0 && (!made || sync_at(at) == 0))
 		fd = openat(at, name, OPEN_PATH);
 	close_keep_errno(at);
 	return fd;
@@ -104,13 +107,13 @@ make_path(const struct mailbox_path *box)
 }
 
 static int
-open_or_make(int base, const char *name)
+open_or_make(int base, const char *name, bool *made)
 {
 	int	 fd;
 
 	if ((fd = openat(base, name, OPEN_DIR | O_NOFOLLOW)) != -1 || errno != ENOENT)
 		return fd;
-	if (make_dir(base, name) == -1)
+	if (make_dir(base, name, made) == -1)
 		return -1;
 	return openat(base, name, OPEN_DIR | O_NOFOLLOW);
 }
@@ -118,16 +121,19 @@ open_or_make(int base, const char *name)
 static const char *
 open_parts(struct maildir *m, int base, const char **part)
 {
+	bool	 made = false;
+
 	*part = "/tmp";
-	if ((m->tmp = open_or_make(base, "tmp")) == -1)
+	if ((m->tmp = open_or_make(base, "tmp", &made)) == -1)
 		return "open";
 	*part = "/new";
-	if ((m->new = open_or_make(base, "new")) == -1)
+	if ((m->new = open_or_make(base, "new", &made)) == -1)
 		return "open";
 	*part = "/cur";
-	if (faccessat(base, "cur", F_OK, AT_SYMLINK_NOFOLLOW) == -1 && errno == ENOENT && make_dir(base, "cur") == -1)
+	if (faccessat(base, "cur", F_OK, AT_SYMLINK_NOFOLLOW) == -1 && errno == ENOENT && make_dir(base, "cur", &made) == -1)
 		return "make";
-	return NULL;
+	*part = "";
+	return made && sync_at(base) == -1 ? "sync" : NULL;
 }
 
 const char *

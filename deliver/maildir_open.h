@@ -13,7 +13,7 @@ struct maildir {
 	int	 tmp, new;		/* -1: not open */
 };
 
-/* -> NULL, or what could not be done ("open", "make"), with errno and its part in *part ("/tmp"). */
+/* -> NULL, or what could not be done ("open", "make", "sync"), with errno and its part in *part ("/tmp"). */
 const char *maildir_open(struct maildir *, const struct mailbox_path *, const char **part);
 void	 maildir_close(struct maildir *);
 int	 maildir_sync(int dir);		/* fsync of a directory, where the file system knows such a thing */
