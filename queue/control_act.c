@@ -18,6 +18,7 @@
 #include "rows.h"
 #include "sched.h"
 
+#define PROGRESS	1000		/* messages, after which the client is told how far it is */
 
 /* ---- the answer ---- */
 
@@ -75,8 +76,9 @@ wants(void *arg, const struct message *m, uint32_t n)
 }
 
 static void
-done_with(struct query *q, uid_t by)
+done_with(struct client *c, struct query *q)
 {
+	uid_t by = c->uid;
 	const struct acting *a = &q->acting;
 
 	q->done_messages += a->done > 0;
@@ -86,11 +88,13 @@ done_with(struct query *q, uid_t by)
 	if (a->done > 0)
 		log_info("%s: %s, %s, by uid %u", qid_text(q->turn).s, act_words[q->act].did, plural(a->done, "recipient").s, by);
 	q->turn = 0;
+	if (a->done > 0 && q->done_messages % PROGRESS == 0 && !c->json)
+		say(c, "%llu of %s", (unsigned long long)q->done_messages, plural(q->messages, "message").s);
 }
 
 /* A part of the message whose turn it is. -> false: it must be loaded first, which goes on by itself */
 static bool
-act_on(struct query *q, uid_t by)
+act_on(struct client *c, struct query *q)
 {
 	struct message *m;
 	enum load found;
@@ -105,7 +109,7 @@ act_on(struct query *q, uid_t by)
 		act_begin(&q->acting, m, q->act, q->now, wants, q);
 	}
 	if (act_part(&q->acting))
-		done_with(q, by);
+		done_with(c, q);
 	return true;
 }
 
@@ -138,7 +142,7 @@ act_step(struct client *c)
 			ev_wake();
 			return false;
 		}
-		if (!act_on(q, c->uid))
+		if (!act_on(c, q))
 			return false;
 	}
 	return false;

@@ -131,6 +131,21 @@ one(void *arg, const struct history_result *h)
 
 /* ---- what comes next ---- */
 
+/* Its place is counted up to here. */
+#define PLACES	10000
+
+static char *
+in_line(const struct view *v, const struct index_rcpt *r, const struct dest_policy *p)
+{
+	unsigned before = index_before(control_index(), r->action, r->domain, r->due, v->msg.id, PLACES);
+	const char *least = before == PLACES ? "at least " : "";
+
+	if (p->rate == 0)
+		return xasprintf("attempt %u is due: it stands in line for %s, at place %s%u", r->attempts + 1, r->domain, least, before + 1);
+	return xasprintf("attempt %u is due: it stands in line for %s, at place %s%u; its rate lets it go in %s%s or so", r->attempts + 1,
+	    r->domain, least, before + 1, least, span((int64_t)(before * 3600000ULL / p->rate)).s);
+}
+
 static char *
 next_of(const struct view *v, const struct p_env *e, uint32_t i)
 {
@@ -154,7 +169,7 @@ next_of(const struct view *v, const struct p_env *e, uint32_t i)
 	if (sched_paused())
 		return xstrdup("deliveries are paused, until \"posternctl resume delivery\"");
 	if (v->active[i])
-		return xasprintf("attempt %u is due: it stands in line", r->attempts + 1);
+		return in_line(v, r, &p);
 	if (end <= 0)
 		return xasprintf("attempt %u, the last one, is in %s", r->attempts + 1, span(r->due - clock_now()).s);
 	return xasprintf("attempt %u is in %s; it %s if it is not delivered in %s", r->attempts + 1, span(r->due - clock_now()).s,
