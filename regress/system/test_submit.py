@@ -46,6 +46,7 @@ def test_mended():
         p.wait_log(r": mended: .*long lines broken")
         with socket.socket(socket.AF_UNIX) as s:                # and a program that speaks to the socket itself
             s.connect(os.path.join(p.runtime, "submit.sock"))
+            assert s.recv(4096).startswith(b"220 ")
             s.sendall(b"EHLO x\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<two@example.test>\r\nDATA\r\n")
             answer = b""
             while b"\n354 " not in answer:
