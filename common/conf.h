@@ -35,6 +35,7 @@
 	X("greet-pause",		GREET_PAUSE,	PAUSE,	1000)	/* before the banner, for who is new here */ \
 	X("progress-timeout",		T_PROGRESS,	TIME,	30 * 60 * 1000)	/* without a message taken */ \
 	X("session-timeout",		T_SESSION,	TIME,	24 * 3600 * 1000) \
+	X("first-uid",			FIRST_UID,	COUNT,	1000)	/* system accounts are below it */ \
 	X("history",			HISTORY,	TIME,	7 * 24 * 3600 * 1000) \
 	X("history-results",		HISTORY_RESULTS, COUNT,	1000000)
 
@@ -102,7 +103,8 @@ enum match_from { FROM_ANY, FROM_LOCAL, FROM_SOCKET, FROM_AUTH, FROM_TABLE, FROM
 enum match_for { FOR_ANY, FOR_LOCAL, FOR_DOMAIN, FOR_RCPT };
 enum match_verdict { VERDICT_ACTION, VERDICT_REJECT, VERDICT_DEFER };
 struct conf_match {
-	unsigned	 line;			/* where it stands, for explanations */
+	char		*file, *text;		/* where it stands, and as it was written, for explanations */
+	unsigned	 line;
 	enum match_from	 from;
 	bool		 from_not;
 	int		 from_table;
@@ -154,6 +156,7 @@ enum mail_class { CLASS_NORMAL, CLASS_BULK, CLASS_BOUNCE, CLASS__N };
 struct conf {
 	uint32_t	 generation;
 	char		*hostname, *domain, *spool, *runtime;
+	char		*postmaster;		/* where root's and postmaster's mail goes; NULL: it is not said */
 	enum log_kind	 log_kind;
 	enum log_format	 log_format;
 	enum log_level	 log_level;

@@ -129,6 +129,15 @@ check_rules(struct parse *p)
 	}
 }
 
+static void
+check_postmaster(struct parse *p)
+{
+	struct conf_pos pos = { .file = p->unit->nfile > 0 ? p->unit->file[0] : "configuration" };
+
+	if (match_holds_postmaster(p->conf, false))
+		conf_report(p->unit, &pos, true, "mail for root and postmaster is held in the queue, as nobody is named for it; add postmaster ADDRESS");
+}
+
 /* ---- never used ---- */
 
 static void
@@ -218,6 +227,7 @@ conf_check(struct parse *p)
 	if (p->unit->nerror > 0)		/* half of a configuration would get misleading warnings */
 		return;
 	check_rules(p);
+	check_postmaster(p);
 	check_tables(p);
 	check_actions(p);
 	check_sources(p);

@@ -132,6 +132,22 @@ conf_want_path(struct parse *p, char **out)
 	return (*out)[0] == '/' || conf_bad(p, conf_last(p), "\"%s\" is not a full path; begin it with /", *out);
 }
 
+bool
+conf_want_address(struct parse *p, char **out, const char *what)
+{
+	const char *s = conf_want(p, what);
+	struct addr addr;
+	size_t used;
+
+	if (s == NULL)
+		return false;
+	if (addr_parse(s, strlen(s), ADDR_BARE, &addr, &used) != NULL || used != strlen(s) || addr.null)
+		return conf_bad(p, conf_last(p), "\"%s\" is not an address", s);
+	free(*out);
+	*out = xstrdup(addr.text);
+	return true;
+}
+
 const char *
 conf_want_name(struct parse *p, const char *what, int (*index)(const struct conf *, const char *))
 {

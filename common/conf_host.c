@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "account.h"
 #include "addr.h"
 #include "conf_lex.h"
 #include "xmalloc.h"
@@ -257,7 +258,13 @@ resolve_listeners(struct conf_unit *u, const struct ifaddrs *ifs)
 static void
 check_account(struct conf_unit *u, const struct conf_tok *t)
 {
-	if (t->text != NULL && getpwnam(t->text) == NULL)
+	const struct passwd *pw;
+
+	if (t->text == NULL)
+		return;
+	if (account_get(t->text, &pw) == 1 && account_kind(pw, 0) == ACCOUNT_NEVER)
+		conf_report(u, &t->pos, false, "nothing is delivered as \"%s\": neither root nor an account of Postern's; name another", t->text);
+	else if (getpwnam(t->text) == NULL)
 		conf_report(u, &t->pos, false, "there is no account \"%s\" on this host; make it, or name another", t->text);
 }
 
@@ -266,6 +273,7 @@ check_accounts(struct conf_unit *u)
 {
 	const struct conf_stmt *st;
 
+	account_refresh();
 	for (size_t i = 0; i < u->stmts.n; i++) {
 		st = &u->stmts.v[i];
 		for (size_t k = 3; conf_tok_is(&st->v[0], "action") && k + 1 < st->n; k++)

@@ -74,6 +74,7 @@ void	 conf_lex(struct conf_unit *, const char *file, const char *, size_t, struc
 void	 conf_expand(struct conf_unit *, struct conf_stmts *raw);
 void	 conf_macro_set(struct conf_unit *, const char *name, struct conf_stmt *value, bool fixed);	/* takes over value */
 bool	 conf_macro_name(const char *, size_t);
+char	*conf_stmt_text(const struct conf_stmt *);	/* one line, to be freed */
 /* The statements as text that conf_parse reads. */
 void	 conf_write(const struct conf_unit *, struct buf *);
 /* Fills in what only the host knows (conf_host.c). */

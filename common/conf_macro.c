@@ -269,6 +269,28 @@ write_token(struct buf *b, const struct conf_tok *t)
 		write_quoted(b, t->text);
 }
 
+static void
+write_statement(struct buf *b, const struct conf_stmt *st)
+{
+	for (size_t i = 0; i < st->n; i++) {
+		if (i > 0)
+			buf_add(b, " ", 1);
+		write_token(b, &st->v[i]);
+	}
+}
+
+char *
+conf_stmt_text(const struct conf_stmt *st)
+{
+	struct buf b = BUF_INIT;
+	char *text;
+
+	write_statement(&b, st);
+	text = xstrdup(buf_str(&b));
+	buf_free(&b);
+	return text;
+}
+
 void
 conf_write(const struct conf_unit *u, struct buf *b)
 {
@@ -279,9 +301,7 @@ conf_write(const struct conf_unit *u, struct buf *b)
 		buf_adds(b, ".at ");
 		write_quoted(b, st->v[0].pos.file);
 		buf_addf(b, " %u\n", st->v[0].pos.line);
-		for (size_t j = 0; j < st->n; j++) {
-			write_token(b, &st->v[j]);
-			buf_add(b, j + 1 < st->n ? " " : "\n", 1);
-		}
+		write_statement(b, st);
+		buf_add(b, "\n", 1);
 	}
 }

@@ -24,6 +24,7 @@ static const struct stmt_row {
 } statements[] = {
 	{ "hostname",		parse_hostname,		PASS_REST,		ONCE(0) },
 	{ "domain",		parse_domain,		PASS_REST,		ONCE(1) },
+	{ "postmaster",		parse_postmaster,	PASS_REST,		ONCE(8) },
 	{ "spool",		parse_spool,		PASS_REST,		ONCE(2) },
 	{ "runtime",		parse_runtime,		PASS_REST,		ONCE(3) },
 	{ "log",		parse_log,		PASS_REST,		ONCE(4) },
@@ -148,6 +149,8 @@ conf_rest(struct conf *c)
 		c->listeners = 1;
 	for (size_t i = 0; i < c->nlisten; i++)
 		or_default(&c->listen[i].hostname, c->hostname);
+	if (c->postmaster != NULL && addr_domain(c->postmaster)[0] == '\0')
+		with_domain(&c->postmaster, c->domain);
 	for (size_t i = 0; i < c->narchive; i++)
 		if (c->archive[i].to != NULL && addr_domain(c->archive[i].to)[0] == '\0')
 			with_domain(&c->archive[i].to, c->domain);

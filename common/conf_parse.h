@@ -33,6 +33,7 @@ bool	 conf_want_kind(struct parse *, enum tok_kind, const char *what);
 bool	 conf_want_text(struct parse *, char **out, const char *what);
 bool	 conf_want_domain(struct parse *, char **out, const char *what);
 bool	 conf_want_path(struct parse *, char **out);
+bool	 conf_want_address(struct parse *, char **out, const char *what);	/* with or without a domain */
 /* A name for a new "table" or the like; index finds those that are there already. */
 const char *conf_want_name(struct parse *, const char *what, int (*index)(const struct conf *, const char *));
 bool	 conf_want_end(struct parse *);
@@ -67,6 +68,7 @@ bool	 conf_valid_name(const char *);			/* of tables, actions, tags */
 /* The families. */
 bool	 parse_hostname(struct parse *);
 bool	 parse_domain(struct parse *);
+bool	 parse_postmaster(struct parse *);
 bool	 parse_spool(struct parse *);
 bool	 parse_runtime(struct parse *);
 bool	 parse_log(struct parse *);

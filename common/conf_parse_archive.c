@@ -3,11 +3,7 @@
  *
  * Called by conf_parse after all tables are known. Pure code. What it does is in queue/archive.c.
  */
-#include <stdlib.h>
-#include <string.h>
-#include "addr.h"
 #include "conf_parse.h"
-#include "xmalloc.h"
 
 enum { SEEN_FROM = 1, SEEN_FOR = 2, SEEN_TO = 4 };
 
@@ -26,18 +22,7 @@ opt_for(struct parse *p, void *obj)
 static bool
 opt_to(struct parse *p, void *obj)
 {
-	struct conf_archive *a = obj;
-	const char *s = conf_want(p, "the address that gets the copies"), *wrong;
-	struct addr addr;
-	size_t used;
-
-	if (s == NULL)
-		return false;
-	wrong = addr_parse(s, strlen(s), ADDR_BARE, &addr, &used);
-	if (wrong != NULL || used != strlen(s) || addr.null)
-		return conf_bad(p, conf_last(p), "\"%s\" is not an address", s);
-	a->to = xstrdup(addr.text);
-	return true;
+	return conf_want_address(p, &((struct conf_archive *)obj)->to, "the address that gets the copies");
 }
 
 bool

@@ -24,6 +24,12 @@ parse_domain(struct parse *p)
 }
 
 bool
+parse_postmaster(struct parse *p)
+{
+	return conf_want_address(p, &p->conf->postmaster, "the address that gets root's and postmaster's mail") && conf_want_end(p);
+}
+
+bool
 parse_spool(struct parse *p)
 {
 	return conf_want_path(p, &p->conf->spool) && conf_want_end(p);

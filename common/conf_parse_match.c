@@ -227,6 +227,8 @@ parse_match(struct parse *p)
 	p->at.match[c->nmatch] = first->pos;
 	m = &c->match[c->nmatch++];
 	m->line = first->pos.line;
+	m->file = xstrdup(first->pos.file);
+	m->text = conf_stmt_text(p->st);
 	m->from_table = m->for_pattern.table = m->helo.table = m->mail_from.table = m->tag.table = m->action = -1;
 	if (!conf_options(p, ROWS(match_rows), m, &seen))
 		return false;

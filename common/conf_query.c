@@ -321,6 +321,8 @@ free_rules(struct conf *c)
 
 	for (size_t i = 0; i < c->nmatch; i++) {
 		m = &c->match[i];
+		free(m->file);
+		free(m->text);
 		free(m->helo.text);
 		free(m->mail_from.text);
 		free(m->tag.text);
@@ -353,6 +355,7 @@ conf_free(struct conf *c)
 	free_strings(c->local_addr, c->nlocal_addr);
 	free(c->hostname);
 	free(c->domain);
+	free(c->postmaster);
 	free(c->spool);
 	free(c->runtime);
 	free(c->log_path);

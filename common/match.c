@@ -41,7 +41,9 @@ struct ctx {
 	char				 full[ADDR_PATH_MAX + ADDR_DOMAIN_MAX + 2];	/* with a domain */
 	const char			*domain;	/* in full */
 	bool				 local;		/* its domain is one of ours */
-	bool				 postmaster;
+	bool				 postmaster;	/* it is postmaster at a local domain */
+	bool				 root;		/* ... or root, which goes the same way */
+	bool				 statement;	/* it is what the statement `postmaster` names */
 };
 
 /* ---- look-ups ---- */
@@ -188,6 +190,13 @@ refuse(struct match *out, enum match_of of, unsigned code, const char *dsn, cons
 }
 
 static enum match_result
+accept_as(struct match *out, const char *account)
+{
+	snprintf(out->account, sizeof(out->account), "%s", account);
+	return MATCH_OK;
+}
+
+static enum match_result
 lookup_failed(struct match *out)
 {
 	return refuse(out, MATCH_OF_NOTHING, 451, "4.4.3", "look-up failed for now; try again later");
@@ -231,12 +240,80 @@ refuse_by_rule(const struct conf_match *m, struct match *out)
 	return refuse(out, rule_of(m), (unsigned)strtoul(s, NULL, 10), dsn, text + 1);
 }
 
-static enum match_result
-accept_as(struct match *out, const char *account)
+/* ---- root and postmaster ---- */
+
+static enum match_result all_rules(const struct ctx *, struct match *);
+static void ctx_address(struct ctx *, const char *);
+
+static bool
+is_mailbox(const struct conf *conf, const struct conf_action *a, bool me)
 {
-	snprintf(out->account, sizeof(out->account), "%s", account);
+	return a->kind == ACTION_MAILDIR && (a->user != NULL || (me && conf->me != NULL));
+}
+
+bool
+match_holds_postmaster(const struct conf *conf, bool me)
+{
+	const struct conf_action *a;
+	const struct conf_match *m;
+
+	for (size_t i = 0; i < conf->nmatch; i++) {
+		m = &conf->match[i];
+		if (m->verdict != VERDICT_ACTION || (m->for_ != FOR_LOCAL && m->for_ != FOR_ANY))
+			continue;
+		a = &conf->action[m->action];
+		if (a->kind == ACTION_MAILDIR ? is_mailbox(conf, a, me) : m->for_ == FOR_LOCAL || m->from == FROM_ANY)
+			return false;
+	}
+	return conf->postmaster == NULL;
+}
+
+/* By the statement; MATCH_REFUSED with 5xx: there is none, or nobody takes what it names. */
+static enum match_result
+by_statement(const struct ctx *x, struct match *out)
+{
+	static const struct match_facts own = { .socket = true, .helo = "", .mail_from = "", .tag = "" };
+	struct ctx to = { .conf = x->conf, .facts = &own, .answers = x->answers, .statement = true };
+	enum match_result r;
+
+	if (x->conf->postmaster == NULL || x->statement)
+		return no_such_user(out);
+	ctx_address(&to, x->conf->postmaster);
+	r = all_rules(&to, out);
+	if (r == MATCH_OK && out->held)
+		return no_such_user(out);
+	if (r == MATCH_OK)
+		strlcpy(out->to, to.full, sizeof(out->to));
+	return r;
+}
+
+/* There is no agent for root, and postmaster must not be refused: what nobody is named for waits until somebody is. */
+static enum match_result
+hold(struct match *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->action = -1;
+	out->held = true;
 	return MATCH_OK;
 }
+
+/* a: what a rule would do with its mail; NULL: no rule takes it. */
+static enum match_result
+to_root(const struct ctx *x, const struct conf_action *a, struct match *out)
+{
+	struct match named = { .action = -1 };
+	enum match_result r = by_statement(x, &named);
+
+	if (r != MATCH_REFUSED || named.code < 500) {
+		*out = named;
+		return r;
+	}
+	if (a == NULL || (a->kind == ACTION_MAILDIR && !is_mailbox(x->conf, a, true)))
+		return hold(out);
+	return accept_as(out, a->kind != ACTION_MAILDIR ? "" : x->conf->me != NULL ? x->conf->me : a->user);
+}
+
+/* ---- mailboxes ---- */
 
 static enum match_result
 to_account(const struct ctx *x, struct match *out)
@@ -255,7 +332,7 @@ to_account(const struct ctx *x, struct match *out)
 	case NO:
 		break;
 	}
-	return x->postmaster ? accept_as(out, "root") : no_such_user(out);
+	return no_such_user(out);
 }
 
 static enum match_result
@@ -264,9 +341,11 @@ to_maildir(const struct ctx *x, const struct conf_action *a, struct match *out)
 	const char *owner = x->conf->me != NULL ? x->conf->me : a->user;
 	enum truth t = YES;
 
+	if (x->postmaster || (x->root && owner == NULL))
+		return to_root(x, a, out);
 	if (owner == NULL)
 		return to_account(x, out);
-	if (a->users >= 0 && !x->postmaster)
+	if (a->users >= 0)
 		t = ask(x->answers, ASK_LOCAL, a->users, x->full, NULL);
 	if (t == UNKNOWN)
 		return MATCH_NEED;
@@ -281,7 +360,9 @@ to_action(const struct ctx *x, const struct conf_match *m, struct match *out)
 	const struct conf_action *a = &x->conf->action[m->action];
 
 	out->action = m->action;
-	out->line = m->line;
+	out->rule = m;
+	if (x->root && x->conf->postmaster != NULL)
+		return to_root(x, a, out);
 	return a->kind == ACTION_MAILDIR ? to_maildir(x, a, out) : accept_as(out, "");
 }
 
@@ -308,7 +389,7 @@ postmaster_anyway(const struct ctx *x, struct match *out)
 		if (m->for_ == FOR_LOCAL || (m->for_ == FOR_ANY && x->conf->action[m->action].kind == ACTION_MAILDIR))
 			return to_action(x, m, out);
 	}
-	return no_relay(out);
+	return to_root(x, NULL, out);
 }
 
 /* ---- all rules ---- */
@@ -316,7 +397,7 @@ postmaster_anyway(const struct ctx *x, struct match *out)
 static enum match_result
 rule_verdict(const struct ctx *x, const struct conf_match *m, struct match *out)
 {
-	out->line = m->line;
+	out->rule = m;
 	if (m->verdict == VERDICT_ACTION)
 		return to_action(x, m, out);
 	return refuse_by_rule(m, out);
@@ -363,6 +444,7 @@ ctx_address(struct ctx *x, const char *addr)
 	x->domain = addr_domain(x->full);
 	addr_key(addr, key, sizeof(key), true);
 	x->postmaster = x->local && strcmp(key, "postmaster") == 0;
+	x->root = x->postmaster || (x->local && strcmp(key, "root") == 0);
 }
 
 enum match_result

@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <sys/socket.h>
+#include "addr.h"
 #include "conf.h"
 #include "msg.h"
 
@@ -56,15 +57,21 @@ struct match {
 	enum match_of	 of;			/* what is refused by it */
 	bool		 own;			/* the text is a rule's own, to be told as it is */
 	char		 account[256];		/* MATCH_OK, maildir: whose mailbox (system account); "" otherwise */
-	unsigned	 line;			/* of the rule in the configuration; 0: none matched */
+	char		 to[ADDR_PATH_MAX + 1];	/* MATCH_OK: the address that it goes to in place of the one asked for; "": that one */
+	bool		 held;			/* MATCH_OK: nobody is there for it: it waits in the queue (action is -1) */
+	const struct conf_match *rule;		/* the one that said so, of that configuration; NULL: none matched */
 };
 
 /*
  * addr is local@domain, or a bare local part. Beside the rules it knows what the action itself refuses (550 5.1.1 for an
  * unknown account or a name not in `users`), 451 4.4.3 when a look-up failed, 550 5.7.1 when no rule matches, and
- * that <Postmaster> and postmaster at local domains always exist (account root, or conf->me).
+ * that <Postmaster> and postmaster at local domains always exist: they go where root goes, by `postmaster ADDRESS`, to a mailbox
+ * of an action that has a `user`, or are held.
  */
 enum match_result match_rcpt(const struct conf *, const struct match_facts *, const char *addr, struct answers *, struct match *);
+
+/* Would mail for root and postmaster be held? me: as the account that runs us, who may have any mailbox. */
+bool	 match_holds_postmaster(const struct conf *, bool me);
 
 /* Pattern against a word or (address pattern) user@domain; for PAT_TABLE asks. *yes is set unless MATCH_NEED/REFUSED(tempfail). */
 enum match_result match_pattern(const struct pattern *, const char *value, enum ask_kind, struct answers *, bool *yes);

@@ -104,6 +104,8 @@ const char *prog_name(enum prog);		/* "listener" */
 #define P_explain_host(F, L)	F(u16, preference) F(str, host) F(str, address) F(u16, port) L(explain_rest, rests)
 #define P_explained(F, L)	F(str, mx) F(str, trouble) F(str, pool) L(explain_source, sources) L(explain_host, hosts)
 
+/* never: as this account none will ever be started. */
+#define P_no_agent(F, L)	F(u8, never) F(str, text)
 #define P_agent_ask(F, L)	F(u32, generation) F(u16, action) F(str, account)
 #define P_agent_set(F, L)	F(str, path) F(str, home) F(str, user) F(str, hostname) F(u8, kind)
 #define P_mail_rcpt(F, L)	F(u32, n) F(str, addr)
@@ -115,7 +117,7 @@ const char *prog_name(enum prog);		/* "listener" */
 	P(question) P(ask) P(value) P(answer) P(ptr) P(mx_ask) P(mx_host) P(mx) \
 	P(env_rcpt) P(env) P(rcpts) P(data) P(lease) P(tx_done) P(space) P(seg) P(job_rcpt) P(job) P(job_ref) P(job_at) P(held_rcpt) \
 	P(job_held) P(result) P(job_result) P(source) P(sources) P(explain) \
-	P(explain_source) P(explain_rest) P(explain_host) P(explained) P(agent_ask) P(agent_set) P(mail_rcpt) P(mail) P(mail_result)
+	P(explain_source) P(explain_rest) P(explain_host) P(explained) P(no_agent) P(agent_ask) P(agent_set) P(mail_rcpt) P(mail) P(mail_result)
 
 /* ---- edges: M(NAME, payload, carries a descriptor) ---- */
 
@@ -128,7 +130,7 @@ const char *prog_name(enum prog);		/* "listener" */
 #define PARENT_TO_RESOLVER(M)	M(RESOLV_CONF, none, 1) M(HOSTS, none, 1)
 #define PARENT_TO_QUEUE(M)	M(CONTROL, number /* gid that may look at everything, 0: none */, 1) M(PROCS, procs, 0) M(DIED, died, 0) M(RELOADED, text, 0)
 #define QUEUE_TO_PARENT(M)	M(RELOAD, none, 0) M(STOP, none, 0) M(PAUSE_LISTENERS, number, 0)
-#define PARENT_TO_DELIVER(M)	M(AGENT, none, 1) M(NO_AGENT, text, 0)
+#define PARENT_TO_DELIVER(M)	M(AGENT, none, 1) M(NO_AGENT, no_agent, 0)
 #define DELIVER_TO_PARENT(M)	M(AGENT_ASK, agent_ask, 0)
 #define PARENT_TO_AGENT(M)	M(AGENT_SET, agent_set, 1)
 
@@ -183,6 +185,9 @@ enum outcome { OUT_SENT, OUT_DEFER, OUT_BOUNCE, OUT_NOT_BEFORE /* not an attempt
 #define NO_SOURCE_LEFT	"no source is left; suspended:"
 
 enum source_state { SOURCE_USABLE, SOURCE_AWAY /* not on this host */, SOURCE_UNFIT /* does not reach the hosts */, SOURCE_SUSPENDED };
+
+/* p_env_rcpt.action of mail that no action has: match is asked anew, and says that it is held. No action can have that name. */
+#define ACTION_NONE	"*"
 
 enum { BODY_7BIT, BODY_8BITMIME, BODY_BINARYMIME, BODY_NONE /* no BODY= was given */ };
 enum { RET_NONE, RET_FULL, RET_HDRS };

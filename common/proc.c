@@ -20,6 +20,7 @@
 #include <unistd.h>
 #include "log.h"
 #include "proc.h"
+#include "xmalloc.h"
 
 static const struct proc_row rows[] = {
 	/* program	file			account		root		nofile	nproc */
@@ -46,9 +47,8 @@ proc_row(enum prog prog)
 
 /* Between fork and exec: only async-signal-safe calls. */
 static void __attribute__((noreturn))
-become(const char *path, char *const argv[], int fd)
+become(const char *path, char *const argv[], char *const env[], int fd)
 {
-	extern char **environ;
 	sigset_t none;
 	int null;
 
@@ -64,15 +64,57 @@ become(const char *path, char *const argv[], int fd)
 	if (syscall(SYS_close_range, 4U, ~0U, 0U) == -1)
 		for (null = 4; null < 65536; null++)
 			close(null);
-	execve(path, argv, environ);
+	execve(path, argv, env);
 	_exit(71);
+}
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define __SANITIZE_ADDRESS__
+#endif
+#endif
+#ifdef __SANITIZE_ADDRESS__
+#define SANITIZERS	"ASAN_OPTIONS", "UBSAN_OPTIONS",
+#else
+#define SANITIZERS
+#endif
+
+/* From nothing: what posternd was started with is none of the recipient's business. */
+static char **
+agent_environment(const struct proc_start *st)
+{
+	static const char *const kept[] = { SANITIZERS "TZ" };
+	char **env = xcalloc(6 + sizeof kept / sizeof kept[0], sizeof *env);
+	const char *value;
+	size_t n = 0, i;
+
+	env[n++] = xasprintf("HOME=%s", st->home);
+	env[n++] = xasprintf("USER=%s", st->user);
+	env[n++] = xasprintf("LOGNAME=%s", st->user);
+	env[n++] = xstrdup("SHELL=/bin/sh");
+	env[n++] = xstrdup("PATH=/usr/local/bin:/usr/bin:/bin");
+	for (i = 0; i < sizeof kept / sizeof kept[0]; i++)
+		if ((value = getenv(kept[i])) != NULL)
+			env[n++] = xasprintf("%s=%s", kept[i], value);
+	return env;
+}
+
+static void
+free_environment(char **env)
+{
+	size_t i;
+
+	for (i = 0; env[i] != NULL; i++)
+		free(env[i]);
+	free(env);
 }
 
 pid_t
 proc_spawn(const char *libexec, const struct proc_start *st, int fd)
 {
 	char path[4096], uid[24] = "-", gid[24] = "-", *user = NULL;
-	char *argv[6];
+	extern char **environ;
+	char *argv[6], **env = st->home != NULL ? agent_environment(st) : environ;
 	pid_t pid;
 
 	if (geteuid() == 0) {
@@ -91,12 +133,13 @@ proc_spawn(const char *libexec, const struct proc_start *st, int fd)
 	switch (pid = fork()) {
 	case -1:
 		log_error("cannot start %s: fork: %s", st->row->file, strerror(errno));
-		return -1;
+		break;
 	case 0:
-		become(path, argv, fd);
-	default:
-		return pid;
+		become(path, argv, env, fd);
 	}
+	if (env != environ)
+		free_environment(env);
+	return pid;
 }
 
 /* ---- the child's side ---- */

@@ -28,6 +28,7 @@ struct proc_start {
 	uid_t			 uid;		/* 0 and not root: unchanged */
 	gid_t			 gid;
 	const char		*user;		/* agents: for the supplementary groups; else NULL */
+	const char		*home;		/* agents: they get an environment of their own; else NULL */
 };
 
 /* fork + exec; fd becomes descriptor 3 of the child, 0-2 are kept (0 from /dev/null), all others are closed. -> pid or -1 */

@@ -183,15 +183,14 @@ end_in_hand(struct agent *a, const struct verdict *v)
 
 /* There is none for it, for that reason: it holds for all that waits. */
 static void
-end_waiting(struct agent *a, const char *why)
+end_waiting(struct agent *a, const struct verdict *v)
 {
-	struct verdict v = verdict(OUT_DEFER, "4.3.0", why);
 	struct mail *m;
 
 	while ((m = TAILQ_FIRST(&a->waiting)) != NULL) {
 		TAILQ_REMOVE(&a->waiting, m, entry);
 		a->nwaiting--;
-		mail_end(a, m, &v);
+		mail_end(a, m, v);
 	}
 }
 
@@ -460,24 +459,21 @@ on_AGENT(struct edge *parent, uint32_t id, struct p_none *p, int fd)
 }
 
 void
-on_NO_AGENT(struct edge *parent, uint32_t id, struct p_text *p, int fd)
+on_NO_AGENT(struct edge *parent, uint32_t id, struct p_no_agent *p, int fd)
 {
 	struct agent *a = by_id(id);
+	struct verdict never = verdict(OUT_BOUNCE, "5.1.1", p->text), now = verdict(OUT_DEFER, "4.3.0", p->text);
 
 	(void)parent;
 	(void)fd;
 	if (a == NULL)
 		return;
-	if (strcmp(a->account, "postmaster") == 0) {	/* always somebody's: root's, if there is no such account */
-		free(a->account);
-		a->account = xstrdup("root");
-		agent_ask(a);
-		return;
-	}
-	if (a->generation != child_conf()->generation)		/* a reload came between: nothing was tried */
+	if (p->never)
+		end_waiting(a, &never);
+	else if (a->generation != child_conf()->generation)	/* a reload came between: nothing was tried */
 		hand_back(a, 0);
 	else
-		end_waiting(a, p->text[0] != '\0' ? p->text : "no delivery agent could be started");
+		end_waiting(a, &now);
 	agent_free(a);
 	ask_wanted();
 }

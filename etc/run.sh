@@ -14,12 +14,20 @@ me=$(id -un)
 export POSTERN_RUNTIME="$run/runtime"
 mkdir -p "$run"
 
-# As root, mailboxes are written with the rights of the checkout's owner.
-mkdir -p "$run/mail"
-[ "$(id -u)" != 0 ] || chown "$user" "$run/mail"
+# As root, mailboxes are written with the rights of the checkout's owner, or nobody's where that is root: nothing is delivered as root.
+mail=$run/mail
+[ "$user" != root ] || user=nobody
+mkdir -p "$mail"
+if [ "$(id -u)" = 0 ]; then
+	chown -R "$user" "$mail"
+	setpriv --reuid "$user" --clear-groups test -w "$mail" || {
+		mail=$(mktemp -d /tmp/postern-mail.XXXXXX)
+		chown "$user" "$mail"
+	}
+fi
 
 "$B/bin/posternd" -d -f etc/run.conf -D "spool=$run/spool" -D "runtime=$POSTERN_RUNTIME" \
-	-D "maildir=$run/mail/%{user}" -D "user=$user" &
+	-D "maildir=$mail/%{user}" -D "user=$user" -D "postmaster=$me" &
 pid=$!
 trap 'kill -INT $pid 2>/dev/null || true' INT TERM
 
@@ -37,7 +45,7 @@ wait_for() {
 }
 
 delivered() {
-	grep -rl "$1" "$run/mail/$me/new"
+	grep -rl "$1" "$mail/$me/new"
 }
 
 if ! wait_for 20 "$B/bin/posternctl" status; then
@@ -83,9 +91,9 @@ Postern listens on 127.0.0.1:$port. Send the next one, from another terminal:
 Look and steer (with POSTERN_RUNTIME as above):
 
   $B/bin/posternctl status            $B/bin/posternctl queue list
-  $B/bin/mailq                        ls $run/mail/*/new
+  $B/bin/mailq                        ls $mail/*/new
 
-Mail for this host goes to $run/mail/NAME, any NAME; mail for others is relayed to where their MX points.
+Mail for this host goes to $mail/NAME, any NAME; mail for others is relayed to where their MX points.
 The log follows; Ctrl-C ends it.
 
 HINTS

@@ -77,7 +77,7 @@ lookup_conf(const struct conf *c)
 			h->table = table_list(&c->table[i]);
 		}
 	}
-	user_reset();
+	user_reset(c->limit[LIM_FIRST_UID]);
 }
 
 void

@@ -1,5 +1,5 @@
 /*
- * user: which accounts there are.
+ * user: which accounts there are that may have mail.
  *
  * Called by lookup.c. Owns a small cache. A name service that fails is a temporary failure, never "no such user".
  */
@@ -23,12 +23,15 @@ static struct {
 		enum answer_status	status;
 		uint64_t		until;
 	} cache[CACHE_SIZE];
+	uint64_t first_uid;
 } user;
 
 void
-user_reset(void)
+user_reset(uint64_t first_uid)
 {
 	memset(&user, 0, sizeof(user));
+	user.first_uid = first_uid;
+	account_refresh();
 }
 
 static enum answer_status
@@ -38,6 +41,8 @@ system_ask(const char *key, char *name, size_t size)
 
 	switch (account_get(key, &pw)) {
 	case 1:
+		if (account_kind(pw, user.first_uid) != ACCOUNT_USER)
+			return ANSWER_NO;
 		return strlcpy(name, pw->pw_name, size) < size ? ANSWER_YES : ANSWER_NO;
 	case 0:
 		return ANSWER_NO;

@@ -9,7 +9,7 @@
 #include "msg.h"
 
 /* A new configuration: what was remembered is forgotten. */
-void	 user_reset(void);
+void	 user_reset(uint64_t first_uid);
 /* key is folded. *name: how the system spells it, to be freed, or NULL if it is spelled like the key. */
 enum answer_status user_ask(const char *key, char **name);
 

@@ -211,7 +211,11 @@ routed(void *arg, enum match_result result, const struct match *mt)
 		finish(a, EHOSTUNREACH);
 		return;
 	}
-	a->to[a->routed++].action = xstrdup(child_conf()->action[mt->action].name);
+	if (mt->to[0] != '\0') {
+		free(a->to[a->routed].addr);
+		a->to[a->routed].addr = xstrdup(mt->to);
+	}
+	a->to[a->routed++].action = xstrdup(mt->held ? ACTION_NONE : child_conf()->action[mt->action].name);
 	route_next(a);
 }
 

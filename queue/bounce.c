@@ -347,7 +347,11 @@ routed(void *arg, enum match_result result, const struct match *mt)
 	struct notice *no = arg;
 
 	if (result == MATCH_OK) {
-		no->action = xstrdup(child_conf()->action[mt->action].name);
+		no->action = xstrdup(mt->held ? ACTION_NONE : child_conf()->action[mt->action].name);
+		if (mt->to[0] != '\0') {
+			free(no->to);
+			no->to = xstrdup(mt->to);
+		}
 		store(no);
 	} else if (mt->code < 500) {
 		give_back(no);

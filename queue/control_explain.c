@@ -29,7 +29,7 @@ struct question {
 	TAILQ_ENTRY(question) link;	/* once it was asked */
 	bool		 asked;
 	uint32_t	 id, client, generation;
-	char		*addr;
+	char		*wanted, *addr;		/* as it was asked for, and where its mail goes */
 	struct match	 mt;
 	struct ev_timer	 timer;
 };
@@ -90,6 +90,7 @@ forget(struct question *q)
 	if (q->asked)
 		TAILQ_REMOVE(&open_questions, q, link);
 	ev_timer_clear(&q->timer);
+	free(q->wanted);
 	free(q->addr);
 	free(q);
 }
@@ -98,7 +99,7 @@ forget(struct question *q)
 static void
 answer(struct question *q, void (*say_it)(struct client *, const struct explained *), const struct p_explained *way, const char *trouble)
 {
-	struct explained e = { .addr = q->addr, .mt = &q->mt, .way = way, .trouble = trouble };
+	struct explained e = { .asked = q->wanted, .addr = q->addr, .mt = &q->mt, .way = way, .trouble = trouble };
 	struct client *c = client_find(q->client);
 
 	if (c == NULL || !c->waits) {
@@ -168,8 +169,14 @@ routed(void *arg, enum match_result result, const struct match *mt)
 
 	q->mt = *mt;
 	q->generation = child_conf()->generation;
+	if (*mt->to != '\0') {
+		free(q->addr);
+		q->addr = xstrdup(mt->to);
+	}
 	if (result != MATCH_OK)
 		answer(q, explain_refused, NULL, "");
+	else if (mt->held)
+		answer(q, explain_held, NULL, "");
 	else if (child_conf()->action[mt->action].kind == ACTION_RELAY)
 		ask_deliver(q);
 	else
@@ -200,6 +207,7 @@ verb_explain(struct client *c, char **argv, int argc)
 		}
 	q = xcalloc(1, sizeof(*q));
 	q->client = c->number;
+	q->wanted = xstrdup(a.text);
 	q->addr = xstrdup(a.text);
 	ev_timer_init(&q->timer, too_late, q);
 	c->waits = true;

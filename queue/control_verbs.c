@@ -19,6 +19,7 @@
 #include "held.h"
 #include "job.h"
 #include "log.h"
+#include "match.h"
 #include "ready.h"
 #include "sched.h"
 #include "show.h"
@@ -59,9 +60,10 @@ status_json(struct client *c, const struct p_procs *p, const struct totals *n, c
 	pause_json(&b, LISTENERS);
 	buf_addf(&b, ", \"messages\": %llu, "
 	    "\"recipients\": %llu, \"deferred\": %llu, \"held\": %llu, \"bytes\": %llu, \"in_memory\": %u, \"in_flight\": %u, "
-	    "\"space_low\": %s, \"index\": \"%s\", \"processes\": [", (unsigned long long)n->messages, (unsigned long long)n->recipients,
+	    "\"space_low\": %s, \"index\": \"%s\", \"postmaster\": \"%s\", \"processes\": [", (unsigned long long)n->messages, (unsigned long long)n->recipients,
 	    (unsigned long long)n->deferred, (unsigned long long)n->held, (unsigned long long)n->bytes, ready_count(), job_flying(),
-	    st->low ? "true" : "false", index_memory(control_index()) != NULL ? "memory" : "disk");
+	    st->low ? "true" : "false", index_memory(control_index()) != NULL ? "memory" : "disk",
+	    match_holds_postmaster(child_conf(), true) ? "held" : "delivered");
 	for (i = 0; i < p->procs_n; i++) {
 		buf_adds(&b, i > 0 ? ", {\"name\": " : "{\"name\": ");
 		json_str(&b, p->procs[i].name);
@@ -101,6 +103,8 @@ status_text(struct client *c, const struct p_procs *p, const struct totals *n, c
 	    plural(n->recipients, "recipient").s, size_text(n->bytes).s, plural(n->deferred, "recipient").s,
 	    (unsigned long long)n->held);
 	say_spool(c, st);
+	if (match_holds_postmaster(child_conf(), true))
+		say(c, "postmaster NOBODY: mail for root and postmaster is held; add `postmaster ADDRESS' to the configuration");
 	say(c, "%s", "");
 	say(c, "%-22s %8s %6s %9s", "process", "pid", "up", "restarts");
 	for (i = 0; i < p->procs_n; i++)

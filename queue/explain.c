@@ -296,14 +296,26 @@ limits_json(struct buf *b, const struct explained *e)
 	buf_free(&by);
 }
 
+/* rule: its line, 0 is none. */
+static void
+begin_json(struct buf *b, const struct explained *e, bool accepted)
+{
+	const struct conf_match *rule = e->mt->rule;
+
+	buf_adds(b, "{\"to\": ");
+	json_str(b, e->asked);
+	field(b, "becomes", strcmp(e->asked, e->addr) != 0 ? e->addr : "");
+	buf_addf(b, ", \"accepted\": %s, \"rule\": %u", accepted ? "true" : "false", rule != NULL ? rule->line : 0);
+	field(b, "file", rule != NULL ? rule->file : "");
+	field(b, "text", rule != NULL ? rule->text : "");
+}
+
 static void
 taken_json(struct client *c, const struct explained *e, const char *to, const char *from)
 {
 	struct buf b = BUF_INIT;
 
-	buf_adds(&b, "{\"to\": ");
-	json_str(&b, e->addr);
-	buf_addf(&b, ", \"accepted\": true, \"rule\": %u", e->mt->line);
+	begin_json(&b, e, true);
 	field(&b, "action", action_of(e)->name);
 	field(&b, "account", e->mt->account);
 	field(&b, "goes", to);
@@ -385,11 +397,17 @@ way_text(struct client *c, const struct explained *e, const char *from)
 static void
 rule_text(struct client *c, const struct explained *e, const char *no_line)
 {
-	say(c, LABEL "<%s>", "to", e->addr);
-	if (e->mt->line != 0)
-		say(c, LABEL "line %u of the configuration", "rule", e->mt->line);
-	else
+	const struct conf_match *rule = e->mt->rule;
+
+	say(c, LABEL "<%s>", "to", e->asked);
+	if (strcmp(e->asked, e->addr) != 0)
+		say(c, LABEL "<%s>, where postmaster's mail goes", "becomes", e->addr);
+	if (rule == NULL) {
 		say(c, LABEL "%s", "rule", no_line);
+		return;
+	}
+	say(c, LABEL "line %u of %s", "rule", rule->line, rule->file);
+	say(c, LABEL "%s", "", rule->text);
 }
 
 static void
@@ -421,6 +439,22 @@ explain_taken(struct client *c, const struct explained *e)
 }
 
 void
+explain_held(struct client *c, const struct explained *e)
+{
+	struct buf b = BUF_INIT;
+
+	if (!c->json) {
+		rule_text(c, e, "none: this address always exists");
+		say(c, LABEL "%s", "held", "in the queue, until `postmaster ADDRESS' in the configuration says who gets it");
+		return;
+	}
+	begin_json(&b, e, true);
+	buf_adds(&b, ", \"held\": true}");
+	say_buf(c, &b);
+	buf_free(&b);
+}
+
+void
 explain_refused(struct client *c, const struct explained *e)
 {
 	struct buf b = BUF_INIT;
@@ -430,9 +464,8 @@ explain_refused(struct client *c, const struct explained *e)
 		say(c, LABEL "%u %s %s", "refused", e->mt->code, e->mt->dsn, e->mt->text);
 		return;
 	}
-	buf_adds(&b, "{\"to\": ");
-	json_str(&b, e->addr);
-	buf_addf(&b, ", \"accepted\": false, \"rule\": %u, \"code\": %u", e->mt->line, e->mt->code);
+	begin_json(&b, e, false);
+	buf_addf(&b, ", \"code\": %u", e->mt->code);
 	field(&b, "dsn", e->mt->dsn);
 	field(&b, "reply", e->mt->text);
 	buf_adds(&b, "}");

@@ -94,6 +94,8 @@ take_rcpts(struct message *m, const struct index_msg *row)
 			rcpt_last_at(m, from->n, from->code, "", text, from->relay, 0);
 		if (strcmp(from->action, m->env.rcpts[from->n].action) != 0)	/* rerouted since */
 			m->env.rcpts[from->n].action = message_strdup(m, from->action);
+		if (strcmp(from->addr, m->env.rcpts[from->n].addr) != 0)
+			m->env.rcpts[from->n].addr = message_strdup(m, from->addr);
 	}
 	return end;
 }

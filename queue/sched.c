@@ -116,6 +116,24 @@ struct again {
 	uint32_t	 n;
 };
 
+/* Nobody is there for it until the administrator names somebody, and releases it. */
+static void
+hold(struct message *m, uint32_t n)
+{
+	log_warn("%s: to=<%s>: held: no `postmaster ADDRESS' in the configuration says who gets it", qid_text(m->id).s, m->env.rcpts[n].addr);
+	rcpt_last(m, n, 450, "4.2.1", "held: no `postmaster ADDRESS' in the configuration says who gets root's and postmaster's mail", "");
+	m->env.rcpts[n].action = ACTION_NONE;
+	ready_mark(m, n, MARK_HELD);
+}
+
+static void
+takes(struct message *m, uint32_t n, const struct match *mt)
+{
+	m->env.rcpts[n].action = message_strdup(m, child_conf()->action[mt->action].name);
+	if (mt->to[0] != '\0')
+		m->env.rcpts[n].addr = message_strdup(m, mt->to);
+}
+
 static void
 routed(void *arg, enum match_result result, const struct match *mt)
 {
@@ -128,8 +146,10 @@ routed(void *arg, enum match_result result, const struct match *mt)
 		return;
 	rcpt_due(m, n, clock_now());
 	rcpt_set(m, n, R_IDLE);
-	if (result == MATCH_OK)
-		m->env.rcpts[n].action = message_strdup(m, child_conf()->action[mt->action].name);
+	if (result == MATCH_OK && mt->held)
+		hold(m, n);
+	else if (result == MATCH_OK)
+		takes(m, n, mt);
 	else if (mt->code >= 500)
 		result_refused(m, n, mt->code, mt->dsn, mt->text);
 	else

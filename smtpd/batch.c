@@ -70,6 +70,21 @@ item_refuse(struct item *it, unsigned code, const char *dsn, const char *text)
 	it->of = MATCH_OF_NOTHING;
 }
 
+void
+item_keep(struct p_env_rcpt *r, const char *orig, const char *addr, const char *orcpt)
+{
+	size_t la = strlen(addr) + 1, lo = strcmp(orig, addr) == 0 ? 0 : strlen(orig) + 1, lc = strlen(orcpt) + 1;
+	char *block = xmalloc(la + lo + lc);
+
+	memcpy(block, addr, la);
+	memcpy(block + la, orig, lo);
+	memcpy(block + la + lo, orcpt, lc);
+	r->addr = block;
+	r->orig = lo == 0 ? block : block + la;
+	r->orcpt = block + la + lo;
+	r->sender = r->trail = "";
+}
+
 static void
 free_block(const char *p)
 {
@@ -104,6 +119,16 @@ batch_end(struct session *s)
 
 /* ---- through the rules ---- */
 
+/* It goes to another address; what the client said stays as the original one. */
+static void
+redirect(struct p_env_rcpt *r, const char *to)
+{
+	struct p_env_rcpt was = *r;
+
+	item_keep(r, was.orig, to, was.orcpt);
+	free_block(was.addr);
+}
+
 static void
 judge(struct item *it, const struct conf *conf, const struct match *m, bool refused)
 {
@@ -116,8 +141,10 @@ judge(struct item *it, const struct conf *conf, const struct match *m, bool refu
 		return;
 	}
 	it->code = 250;
-	it->rcpt.action = tx_action_name(conf->action[m->action].name);
-	it->kind = conf->action[m->action].kind;
+	it->rcpt.action = m->held ? ACTION_NONE : tx_action_name(conf->action[m->action].name);
+	it->kind = m->held ? ACTION_MAILDIR : conf->action[m->action].kind;
+	if (m->to[0] != '\0')
+		redirect(&it->rcpt, m->to);
 }
 
 /* True: all items are known. */

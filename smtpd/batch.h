@@ -30,6 +30,8 @@ struct item {
 };
 
 struct item *batch_add(struct session *);	/* cleared; valid until the next one */
+/* One new block: the address, its original form, ORCPT. */
+void	 item_keep(struct p_env_rcpt *, const char *orig, const char *addr, const char *orcpt);
 bool	 batch_full(const struct session *);
 void	 batch_run(struct session *);
 void	 batch_end(struct session *);		/* forgets it */

@@ -61,22 +61,6 @@ rcpt_say(struct session *s, struct item *it)
 	session_reply(s, 250, "2.1.5", "Ok");
 }
 
-/* One block: the address, its original form, ORCPT. */
-static void
-keep(struct p_env_rcpt *r, const char *orig, const char *addr, const char *orcpt)
-{
-	size_t la = strlen(addr) + 1, lo = strcmp(orig, addr) == 0 ? 0 : strlen(orig) + 1, lc = strlen(orcpt) + 1;
-	char *block = xmalloc(la + lo + lc);
-
-	memcpy(block, addr, la);
-	memcpy(block + la, orig, lo);
-	memcpy(block + la + lo, orcpt, lc);
-	r->addr = block;
-	r->orig = lo == 0 ? block : block + la;
-	r->orcpt = block + la + lo;
-	r->sender = r->trail = "";
-}
-
 static struct complaint
 judge(const struct session *s, char *arg, struct p_env_rcpt *r)
 {
@@ -92,7 +76,7 @@ judge(const struct session *s, char *arg, struct p_env_rcpt *r)
 	if (c.code == 0 && a.utf8 && !s->tx->smtputf8)
 		c = (struct complaint){ 553, "5.6.7", "a non-ASCII address needs SMTPUTF8", OF_ADDRESS };
 	if (c.code == 0)
-		keep(r, orig, a.text, orcpt);
+		item_keep(r, orig, a.text, orcpt);
 	return c;
 }
 
@@ -108,7 +92,7 @@ cmd_rcpt(struct session *s, char *arg)
 	if (c.code == 0)
 		return;
 	path_said("TO:", arg, said, sizeof(said));
-	keep(&it->rcpt, said, said, "");
+	item_keep(&it->rcpt, said, said, "");
 	item_refuse(it, c.code, c.dsn, c.text);
 	if (c.of == OF_ADDRESS)
 		it->of = MATCH_OF_RCPT;

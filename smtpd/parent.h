@@ -111,6 +111,7 @@ struct edge *kids_edge(struct parent *, enum prog);	/* the first of that program
 
 /* parent_agents.c */
 bool	 agents_reap(pid_t, int status);		/* true: it was an agent */
+void	 agents_again(struct parent *, struct edge *deliver);	/* what waited for an agent's end; NULL: is forgotten */
 void	 agents_ask(struct parent *, struct edge *deliver, uint32_t id, const struct p_agent_ask *);
 
 /* posternd.c */

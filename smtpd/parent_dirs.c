@@ -15,6 +15,7 @@
 #include <sysexits.h>
 #include <time.h>
 #include <unistd.h>
+#include "account.h"
 #include "parent.h"
 #include "xmalloc.h"
 
@@ -37,6 +38,7 @@ parent_accounts(struct parent *p)
 		p->as[prog].uid = pw->pw_uid;
 		p->as[prog].gid = pw->pw_gid;
 	}
+	account_refresh();
 	return NULL;
 }
 

@@ -268,6 +268,8 @@ lost(struct kid *k)
 	if (k->edge != NULL)
 		edge_close(k->edge);
 	k->edge = NULL;
+	if (k->row->prog == PROG_DELIVER)
+		agents_again(k->parent, NULL);
 }
 
 /* A child that closed its edge and still runs has gone astray. */
@@ -400,8 +402,10 @@ kids_reap(struct parent *p)
 	size_t i;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		if (agents_reap(pid, status))
+		if (agents_reap(pid, status)) {
+			agents_again(p, kids_edge(p, PROG_DELIVER));
 			continue;
+		}
 		for (i = 0; i < p->nkid; i++)
 			if (p->kid[i].pid == pid)
 				died(&p->kid[i], status);

@@ -666,9 +666,9 @@ class Agents:
         self.p.parent.send("AGENT", id=id, fd=fd)
         return ask["account"], edge
 
-    def refuse(self):
+    def refuse(self, never=0):
         id, ask = self.asked()
-        self.p.parent.send("NO_AGENT", {"text": "no such account"}, id=id)
+        self.p.parent.send("NO_AGENT", {"never": never, "text": "no such account"}, id=id)
         return ask["account"]
 
 
@@ -705,16 +705,14 @@ def test_agent():
         assert started["ben"].is_closed()                   # idle
 
 
-def test_postmaster_is_root():
+def test_no_agent():
+    """For now, or never."""
     with Deliver(MAILDIR) as p:
         agents = Agents(p)
-        j = p.job(["Postmaster@far.test", "nobody-here@far.test"])
-        assert {agents.refuse(), agents.refuse()} == {"postmaster", "nobody-here"}
-        account, edge = agents.start()
-        assert account == "root"
-        answer(edge, edge.receive()[2])
-        o, d, _, _ = p.result(j)
-        assert (o, d) == ([SENT, DEFER], ["2.0.0", "4.3.0"])
+        j = p.job(["gone@far.test", "root@far.test"])
+        assert [agents.refuse(), agents.refuse(never=1)] == ["gone", "root"]
+        o, d, t, _ = p.result(j)
+        assert (o, d, t) == ([DEFER, BOUNCE], ["4.3.0", "5.1.1"], ["no such account"] * 2)
 
 
 def test_hostile_agents():

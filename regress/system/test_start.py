@@ -6,7 +6,7 @@ import socket
 import subprocess
 import time
 
-from lib import B, BASE, LOCAL, SLOW, Postern, free_port, need, need_root, until
+from lib import BASE, LOCAL, SLOW, Postern, free_port, need, need_root, until
 
 FILE_LOG = BASE.replace("log stderr level debug", 'log file "$dir/log" level debug')
 
@@ -96,16 +96,7 @@ def test_no_account():
 def test_program_cannot_start():
     """A program that always ends: its own words, then the status; not a daemon that tries for ever."""
     with Daemon(expect_trouble=True) as d:
-        d.bin = os.path.join(d.dir, "bin")
-        os.mkdir(d.bin)
-        for name in os.listdir(os.path.join(B, "bin")):
-            if name == "posternd":
-                subprocess.run(["cp", os.path.join(B, "bin", name), d.bin], check=True)
-            elif name != "postern-lookup":
-                os.symlink(os.path.join(B, "bin", name), os.path.join(d.bin, name))
-        with open(os.path.join(d.bin, "postern-lookup"), "w", encoding="ascii") as f:
-            f.write("#!/bin/sh\necho no legs to stand on >&2\nexit 66\n")
-        os.chmod(os.path.join(d.bin, "postern-lookup"), 0o755)
+        d.replace("lookup", "#!/bin/sh\necho no legs to stand on >&2\nexit 66\n")
         refused(d, 66, "no legs to stand on", "postern-lookup exited with 66")
 
 

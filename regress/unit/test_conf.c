@@ -208,9 +208,9 @@ static const char everything[] =
     "bulk { lifetime 36h\n delay-notice 1h }\n"
     "archive from <nets> for !.example.org to journal@example.com\n"
     "archive to journal\n"
-    "action local maildir \"/tmp/%{domain}/%{user}\" user root users <users>\n"
+    "action local maildir \"/tmp/%{domain}/%{user}\" user nobody users <users>\n"
     "action own maildir\n"
-    "action own2 maildir ~/Mail/in user root\n"
+    "action own2 maildir ~/Mail/in user nobody\n"
     "action out relay via $via\n"
     "action mx relay pool both\n"
     "action none discard\n"
@@ -421,7 +421,7 @@ test_include(void)
 static void
 test_all_addresses(void)
 {
-	struct conf *c = load(file("any", "listen on all\naction a relay\nmatch from socket for any action a\n"), NULL, 0, 0);
+	struct conf *c = load(file("any", "listen on all\naction a relay\nmatch from socket for any action a\n"), NULL, 0, 1);	/* of postmaster */
 	struct conf_errors e = { 0 };
 
 	if (c != NULL)
@@ -446,7 +446,7 @@ warns(const char *rules, const char *want)
 	char text[1000];
 	struct conf *c;
 
-	snprintf(text, sizeof(text), "action out relay\naction in maildir\nlisten on 127.0.0.1 port 2525 tag net\nlisten on socket tag sock\n%s", rules);
+	snprintf(text, sizeof(text), "action out relay\naction in maildir\nlisten on 127.0.0.1 port 2525 tag net\nlisten on socket tag sock\n%spostmaster me\n", rules);
 	c = conf_parse(text, strlen(text), 1, &e);
 	if (!TEST(c != NULL) || !TEST(want == NULL ? e.n == 0 : e.n == 1 && e.v[0].warning && strstr(e.v[0].text, want) != NULL)) {
 		fprintf(stderr, "\t%s", rules);
@@ -588,7 +588,7 @@ static const struct bad {
 	{ "action a maildir \"/a/../b\"", 1, 18, ".. may not" },
 	{ "action a maildir \"/a/%{home}\"", 1, 18, "only %{user}" },
 	{ "action a maildir users <t>", 1, 18, "goes with \"user" },
-	{ "action a maildir user root users <t>", 1, 34, "no table \"t\"" },
+	{ "action a maildir user nobody users <t>", 1, 36, "no table \"t\"" },
 	{ "action a relay via mail.example.org", 1, 20, "smtp://" },
 	{ "action a relay via smtps://mail.example.org", 1, 20, "not available yet" },
 	{ "action a relay via smtp+tls://mail.example.org", 1, 20, "not available yet" },

@@ -87,7 +87,7 @@ reply(struct answers *as)
 	free(ask.questions);
 }
 
-/* -> "action NAME [account]", or "CODE DSN text" */
+/* -> "NAME [account] [as ADDRESS]", "held", or "CODE DSN text" */
 static const char *
 verdict(const struct conf *c, const struct match_facts *f, const char *addr)
 {
@@ -103,8 +103,11 @@ verdict(const struct conf *c, const struct match_facts *f, const char *addr)
 		return "asks forever";
 	if (r == MATCH_REFUSED)
 		snprintf(out, sizeof(out), "%u %s %s", m.code, m.dsn, m.text);
+	else if (m.held)
+		snprintf(out, sizeof(out), "held");
 	else
-		snprintf(out, sizeof(out), "%s%s%s", c->action[m.action].name, m.account[0] == '\0' ? "" : " ", m.account);
+		snprintf(out, sizeof(out), "%s%s%s%s%s", c->action[m.action].name, m.account[0] == '\0' ? "" : " ", m.account,
+		    m.to[0] == '\0' ? "" : " as ", m.to);
 	return out;
 }
 
@@ -267,23 +270,67 @@ test_postmaster(void)
 
 	if (!TEST(c != NULL && none != NULL))
 		return;
-	TEST_STR(verdict_from(c, "203.0.113.1", "Postmaster"), "in root");
-	TEST_STR(verdict_from(c, "203.0.113.1", "POSTmaster@MX.example.org"), "in root");
-	TEST_STR(verdict_from(c, "203.0.113.1", "postmaster+x@[127.0.0.1]"), "in root");
+	TEST_STR(verdict_from(c, "203.0.113.1", "Postmaster"), "held");
+	TEST_STR(verdict_from(c, "203.0.113.1", "POSTmaster@MX.example.org"), "held");
+	TEST_STR(verdict_from(c, "203.0.113.1", "postmaster+x@[127.0.0.1]"), "held");
 	TEST_STR(verdict_from(c, "203.0.113.1", "postmaster@example.com"), "550 5.7.1 Access denied");
 	TEST_STR(verdict_from(c, "203.0.113.1", "root@example.org"), "550 5.7.1 Access denied");
 	known = exists;
-	TEST_STR(verdict_from(c, "203.0.113.1", "postmaster@example.org"), "in postmaster");
+	TEST_STR(verdict_from(c, "203.0.113.1", "postmaster@example.org"), "held");
 	known = blocked;
 	TEST_STR(verdict_from(c, "10.1.1.1", "postmaster@example.org"), "550 5.7.1 go away");
 	known = NULL;
-	TEST_STR(verdict_from(none, "203.0.113.1", "postmaster@example.org"), RELAYING);
+	TEST_STR(verdict_from(none, "203.0.113.1", "postmaster@example.org"), "held");
 	conf_free(c);
 	conf_free(none);
 	c = conf_of("table t { a }\naction in maildir user box users <t>\nmatch from local for local action in\n", false);
 	if (TEST(c != NULL))
 		TEST_STR(verdict_from(c, "203.0.113.1", "postmaster"), "in box");
 	conf_free(c);
+}
+
+/* `postmaster ADDRESS`: as from the socket, wherever the rules take it; never refused, and never in a circle. */
+static void
+test_postmaster_statement(void)
+{
+#define RULES	"action in maildir\naction out relay\nmatch from any for local action in\nmatch from socket for domain far.example action out\n" \
+	"match from socket for domain refused.example reject\n"
+	static const char *const anna[] = { "4 0 anna", NULL }, *const unknown[] = { "!4 0 anna", NULL };
+	static const struct { const char *to, *addr, *verdict; } cases[] = {
+		{ "anna", "postmaster", "in anna as anna@example.org" }, { "anna", "Root+x@example.org", "in anna as anna@example.org" },
+		{ "me@far.example", "root", "out as me@far.example" }, { "me@elsewhere.example", "root", "held" },
+		{ "me@refused.example", "postmaster@example.org", "held" }, { "nobody-here", "postmaster", "held" },
+		{ "root@example.org", "root", "held" }, { "postmaster", "root", "held" },
+	};
+	static const char relayed[] = "postmaster me@far.example\naction out relay\nmatch from local for any action out\n";
+	struct conf *c;
+	char text[600];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		snprintf(text, sizeof(text), "postmaster %s\n" RULES, cases[i].to);
+		if (!TEST((c = conf_of(text, false)) != NULL))
+			return;
+		known = anna;
+		TEST_STR(verdict_from(c, "203.0.113.1", cases[i].addr), cases[i].verdict);
+		known = unknown;
+		if (strcmp(cases[i].to, "anna") == 0)
+			TEST_STR(verdict_from(c, "203.0.113.1", cases[i].addr), "451 4.4.3 look-up failed for now; try again later");
+		known = NULL;
+		conf_free(c);
+	}
+	if (TEST((c = conf_of(relayed, false)) != NULL)) {
+		TEST_STR(verdict_from(c, NULL, "root@example.org"), "out as me@far.example");
+		TEST_STR(verdict_from(c, "203.0.113.1", "postmaster"), "out as me@far.example");
+		TEST_STR(verdict_from(c, "203.0.113.1", "root"), RELAYING);
+	}
+	conf_free(c);
+	c = conf_of("postmaster anna\naction in maildir user box\nmatch from any for local action in\n", false);
+	if (TEST(c != NULL)) {
+		TEST_STR(verdict_from(c, "203.0.113.1", "root"), "in box as anna@example.org");
+		TEST_STR(verdict_from(c, "203.0.113.1", "anna"), "in box");
+	}
+	conf_free(c);
+#undef RULES
 }
 
 /* Thousands of questions in several frames, answered in their order; wrong counts are refused. */
@@ -362,6 +409,7 @@ main(void)
 	test_tables();
 	test_accounts();
 	test_postmaster();
+	test_postmaster_statement();
 	test_answers();
 	test_globs();
 	test_cidr();
