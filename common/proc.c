@@ -172,12 +172,18 @@ limit(int what, const char *name, rlim_t value)
 		fatal("setrlimit %s", name);
 }
 
+void
+proc_files(unsigned n)
+{
+	limit(RLIMIT_NOFILE, "nofile", n);
+}
+
 static void
 limits(const struct proc_row *row)
 {
 	limit(RLIMIT_CORE, "core", 0);
 	if (row->nofile != 0)
-		limit(RLIMIT_NOFILE, "nofile", row->nofile);
+		proc_files(row->nofile);
 	if (row->nproc != 0)
 		limit(RLIMIT_NPROC, "nproc", row->nproc);
 }

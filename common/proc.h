@@ -33,6 +33,8 @@ struct proc_start {
 
 /* fork + exec; fd becomes descriptor 3 of the child, 0-2 are kept (0 from /dev/null), all others are closed. -> pid or -1 */
 pid_t	 proc_spawn(const char *libexec, const struct proc_start *, int fd);
+/* How many descriptors this process may have; less, where the system does not give so many. */
+void	 proc_files(unsigned n);
 /* In the child, first thing: title, chdir, chroot, groups, ids, capabilities, rlimits, no_new_privs, not dumpable, PDEATHSIG. */
 void	 proc_drop(int argc, char **argv, enum prog);
 

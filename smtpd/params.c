@@ -165,7 +165,7 @@ set_orcpt(void *arg, const char *value)
 
 static const struct param mail_params[] = {
 	{ "SIZE",	true,	set_size,	"SIZE= wants a number of bytes" },
-	{ "BODY",	true,	set_body,	"BODY= is 7BIT, 8BITMIME or BINARYMIME" },
+	{ "BODY",	true,	set_body,	"BODY= is 7BIT or 8BITMIME" },
 	{ "SMTPUTF8",	false,	set_smtputf8,	"SMTPUTF8 has no value" },
 	{ "RET",	true,	set_ret,	"RET= is FULL or HDRS" },
 	{ "ENVID",	true,	set_envid,	"ENVID= wants printable characters as xtext, 100 at most" },

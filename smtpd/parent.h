@@ -32,6 +32,7 @@ struct kid {
 	uint64_t		 backoff;	/* ms */
 	uint64_t		 rewired;	/* ev_now_ms() when it last got a new edge because it asked */
 	struct ev_timer		 again;
+	unsigned		 unread;	/* configurations that it was sent since it had last read all */
 	bool			 ready;
 };
 
@@ -60,6 +61,10 @@ struct parent {
 	bool			 up;		/* all programs have been ready */
 	struct kid		*kid;
 	size_t			 nkid;
+	uint32_t		*reload;	/* who asked for one that is not made yet: the queue's numbers */
+	size_t			 nreload;
+	struct ev_timer		 reload_timer;
+	uint64_t		 reloaded;	/* ev_now_ms() of the last one */
 	enum { UP, DRAIN_LISTENERS, DRAIN_DELIVER, CLOSING } stop;
 	struct ev_timer		 stop_timer;
 };
@@ -78,7 +83,7 @@ int	 parent_conf_fd(const struct parent *);		/* a sealed memory file of the text
 int	 parent_log_fd(const struct parent *, enum log_kind *);
 /* NULL, or why the log of that configuration cannot be opened. */
 const char *parent_log_bad(const struct parent *, const struct conf *);
-/* -> NULL, or the errors; the old configuration stays in force then. */
+/* -> NULL, or the errors, a line each; the old configuration stays in force then, and the log says why. */
 const char *parent_reload(struct parent *, struct buf *errors);
 
 /* parent_dirs.c: start_fail with a reason and what to do. */

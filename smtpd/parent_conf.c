@@ -119,6 +119,19 @@ fixed(const struct parent *p, const struct conf *c)
 	return parent_log_bad(p, c);
 }
 
+/* A line of the log for each line. */
+static void
+log_refused(const char *errors)
+{
+	size_t n;
+
+	log_error("reload refused, the old configuration stays:");
+	for (; *errors != '\0'; errors += n + (errors[n] == '\n')) {
+		n = strcspn(errors, "\n");
+		log_error("%.*s", (int)n, errors);
+	}
+}
+
 const char *
 parent_reload(struct parent *p, struct buf *errors)
 {
@@ -132,6 +145,7 @@ parent_reload(struct parent *p, struct buf *errors)
 		if (c != NULL)
 			conf_free(c);
 		buf_free(&text);
+		log_refused(buf_str(errors));
 		return buf_str(errors);
 	}
 	c->generation = ++p->generation;

@@ -25,6 +25,9 @@
 #define BACKOFF_MOST	30000
 #define STEADY_MS	60000		/* who lived this long starts again at once */
 #define START_TRIES	3		/* of a program, before all have been ready once */
+#define RELOAD_MS	1000
+#define RELOADS_MAX	1000		/* questions for one */
+#define UNREAD_MAX	8		/* configurations that a program may leave unread */
 #define REWIRE_MS	10000		/* nobody gets new edges more often by asking */
 #define SOCKET_BUFFER	(1024 * 1024)
 
@@ -270,6 +273,8 @@ lost(struct kid *k)
 	k->edge = NULL;
 	if (k->row->prog == PROG_DELIVER)
 		agents_again(k->parent, NULL);
+	if (k->row->prog == PROG_QUEUE)
+		k->parent->nreload = 0;		/* another one does not know of them */
 }
 
 /* A child that closed its edge and still runs has gone astray. */
@@ -314,6 +319,7 @@ start(struct kid *k)
 	pair(sv);
 	k->started = ev_time_ms();
 	k->ready = false;
+	k->unread = 0;
 	if ((k->pid = proc_spawn(p->libexec, &st, sv[1])) == -1) {
 		k->pid = 0;
 		close(sv[0]);
@@ -412,6 +418,23 @@ kids_reap(struct parent *p)
 	}
 }
 
+/* One for all who asked until now. Our edge to the queue outlives it. */
+static void
+reload(void *arg)
+{
+	struct parent *p = arg;
+	struct buf errors = BUF_INIT;
+	const char *why = parent_reload(p, &errors);
+	struct edge *queue = kids_edge(p, PROG_QUEUE);
+	size_t i;
+
+	p->reloaded = ev_now_ms();
+	for (i = 0; i < p->nreload && queue != NULL; i++)
+		send_RELOADED(queue, p->reload[i], &(struct p_text){ why != NULL ? why : "" }, -1);
+	p->nreload = 0;
+	buf_free(&errors);
+}
+
 static void
 add_kid(struct parent *p, enum prog prog, unsigned instance)
 {
@@ -443,6 +466,7 @@ kids_make(struct parent *p)
 	unsigned n;
 
 	make_limits(p);
+	ev_timer_init(&p->reload_timer, reload, p);
 	p->kid = xcalloc(sizeof programs / sizeof programs[0] + p->conf->listeners, sizeof *p->kid);
 	for (i = 0; i < sizeof programs / sizeof programs[0]; i++)
 		for (n = 0; n < (programs[i].prog == PROG_LISTENER ? p->conf->listeners : 1); n++)
@@ -465,9 +489,19 @@ kids_conf(struct parent *p)
 {
 	size_t i;
 
-	for (i = 0; i < p->nkid; i++)
-		if (p->kid[i].edge != NULL)
-			setup(&p->kid[i], false);
+	for (i = 0; i < p->nkid; i++) {
+		struct kid *k = &p->kid[i];
+
+		if (k->edge == NULL)
+			continue;
+		k->unread = edge_pending(k->edge) == 0 ? 0 : k->unread + 1;
+		if (k->unread > UNREAD_MAX) {	/* what it does not take are our descriptors */
+			log_error("%s does not read its configurations: it is ended", k->row->file);
+			kill(k->pid, SIGKILL);
+			lost(k);
+		} else
+			setup(k, false);
+	}
 	tell_procs(p);
 }
 
@@ -555,20 +589,26 @@ on_ALONE(struct edge *e, uint32_t id, struct p_edge *m, int fd)
 	}
 }
 
+/*
+ * Each costs descriptors to all programs: one a turn, and no more than one a second, however many are asked for (by a queue that was
+ * captured, say).
+ */
 void
 on_RELOAD(struct edge *e, uint32_t id, struct p_none *m, int fd)
 {
-	struct kid *k = edge_arg(e);
-	struct buf errors = BUF_INIT;
-	const char *why = parent_reload(k->parent, &errors);
+	struct parent *p = ((struct kid *)edge_arg(e))->parent;
+	uint64_t since = ev_now_ms() - p->reloaded;
 
 	(void)m;
 	(void)fd;
-	if (why != NULL)
-		log_error("reload refused, the old configuration stays: %s", why);
-	/* Our edge to the queue outlives the reload. */
-	send_RELOADED(e, id, &(struct p_text){ why != NULL ? why : "" }, -1);
-	buf_free(&errors);
+	if (p->nreload == RELOADS_MAX) {
+		send_RELOADED(e, id, &(struct p_text){ "too many reloads are asked for at once\n" }, -1);
+		return;
+	}
+	if (p->nreload == 0)
+		ev_timer_set(&p->reload_timer, p->reloaded == 0 || since >= RELOAD_MS ? 0 : RELOAD_MS - since);
+	p->reload = p->reload != NULL ? p->reload : xcalloc(RELOADS_MAX, sizeof *p->reload);
+	p->reload[p->nreload++] = id;
 }
 
 void

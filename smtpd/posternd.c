@@ -18,6 +18,7 @@
 #include "parent.h"
 #include "xmalloc.h"
 
+#define FILES			65536	/* descriptors: those of listeners, tables, agents, and what is on its way to programs */
 #define DRAIN_LISTENERS_MS	10000
 #define DRAIN_DELIVER_MS	30000
 #define CLOSING_MS		10000
@@ -85,15 +86,13 @@ static void
 on_signal(int sig)
 {
 	struct buf errors = BUF_INIT;
-	const char *why;
 
 	switch (sig) {
 	case SIGCHLD:
 		kids_reap(&parent);
 		break;
 	case SIGHUP:
-		if ((why = parent_reload(&parent, &errors)) != NULL)
-			log_error("reload refused, the old configuration stays: %s", why);
+		parent_reload(&parent, &errors);
 		buf_free(&errors);
 		break;
 	case SIGTERM:
@@ -231,6 +230,7 @@ main(int argc, char **argv)
 	find_libexec(p);
 	if (!p->foreground)
 		start_detach();
+	proc_files(FILES);
 	ev_init();
 	start_log(p);
 	p->started = ev_time_ms();

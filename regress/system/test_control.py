@@ -172,6 +172,7 @@ def test_reload():
         p.write_conf(text + "match nonsense\n")
         status, out, err = p.ctl("reload")
         assert status == 1 and "postern.conf:" in out + err, (status, out, err)
+        assert "\\x0a" not in p.log() + out + err and "reload refused" in p.log(), p.log()[-500:]
         assert new_rule()
         p.write_conf(text)
         os.kill(p.process.pid, signal.SIGHUP)
