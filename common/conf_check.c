@@ -100,32 +100,25 @@ tag_on_network(const struct conf *c, const struct conf_match *m)
 	return false;
 }
 
-static bool
-no_conditions(const struct conf_match *m)
-{
-	return m->from == FROM_ANY && !m->auth && !m->tls && m->helo.kind == PAT_NONE && m->mail_from.kind == PAT_NONE &&
-	    m->tag.kind == PAT_NONE;
-}
-
 static void
 check_rules(struct parse *p)
 {
 	const struct conf *c = p->conf;
-	const struct conf_match *m, *all = NULL;
+	const struct conf_match *m, *above;
 
 	for (size_t i = 0; i < c->nmatch; i++) {
 		m = &c->match[i];
-		if (all != NULL) {
-			conf_report(p->unit, &p->at.match[i], true, "this rule is never reached: the one in line %u takes everything; put it before that one",
-			    all->line);
+		for (above = c->match; above < m && !conf_covers(c, above, m); above++)
+			;
+		if (above < m) {
+			conf_report(p->unit, &p->at.match[i], true, "this rule is never reached: the one in line %u of %s takes all that it would; put it "
+			    "before that one", above->line, above->file);
 			continue;
 		}
 		if (m->verdict == VERDICT_ACTION && m->action >= 0 && c->action[m->action].kind == ACTION_RELAY &&
 		    from_anyone(m) && for_anywhere(m) && tag_on_network(c, m))
 			conf_report(p->unit, &p->at.match[i], true,
 			    "this rule makes an open relay: strangers may send to any domain; narrow it by from or for");
-		if (m->for_ == FOR_ANY && no_conditions(m))
-			all = m;
 	}
 }
 

@@ -35,6 +35,7 @@ struct conf_macro {
 	char		*name;
 	struct conf_stmt value;
 	bool		 fixed;		/* given by -D: the file does not change it */
+	bool		 used;
 };
 struct conf_note {
 	struct conf_pos	 pos;
@@ -49,6 +50,7 @@ struct conf_unit {
 	struct conf_note	*note;		size_t nnote, nerror;
 	size_t			 spent;		/* what macros have grown to */
 	unsigned		 depth;		/* of includes */
+	bool			 refs;		/* what it refers to is looked at too (conf_refs.c) */
 	bool			 internal;	/* text of ours: statements that begin with a dot are allowed */
 	bool			(*is_statement)(const char *word);	/* conf_is_statement: such a word names no macro */
 	void			(*include)(struct conf_unit *, const struct conf_stmt *);	/* NULL: not possible */

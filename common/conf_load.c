@@ -139,6 +139,16 @@ refuse_internal(struct conf_unit *u)
 			conf_report(u, &u->stmts.v[i].v[0].pos, false, "unexpected \"%s\"; expected a statement", u->stmts.v[i].v[0].text);
 }
 
+static void
+unused_macros(struct conf_unit *u)
+{
+	const struct conf_macro *m;
+
+	for (m = u->macro; m < u->macro + u->nmacro; m++)
+		if (!m->used && !m->fixed && m->value.n > 0)
+			conf_report(u, &m->value.v[0].pos, true, "the macro \"%s\" is never used", m->name);
+}
+
 struct conf *
 conf_load(const char *file, const struct conf_define *define, size_t ndefine, struct buf *text, struct conf_errors *errors)
 {
@@ -150,8 +160,10 @@ conf_load(const char *file, const struct conf_define *define, size_t ndefine, st
 	load_file(&u, file, NULL);
 	refuse_internal(&u);
 	conf_host(&u);
-	u.internal = true;
+	u.internal = u.refs = true;
 	c = conf_build(&u, 1);
+	if (c != NULL)
+		unused_macros(&u);
 	if (c != NULL && text != NULL)
 		conf_write(&u, text);
 	if (c != NULL && text != NULL && text->len > TEXT_MAX) {

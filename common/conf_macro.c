@@ -85,6 +85,8 @@ macro_at(struct conf_unit *u, const struct conf_tok *t, const char *s, size_t *n
 	if ((m = macro_find(u, s, *n)) == NULL)
 		conf_report(u, &t->pos, false, "there is no macro $%.*s; define it above with %.*s = value, or with -D",
 		    (int)*n, s, (int)*n, s);
+	else
+		m->used = true;
 	return m;
 }
 

@@ -4,16 +4,68 @@
  * Called by the statements of the conf_parse family. Pure code; owns nothing. After a bad option its statement is left, after a bad item
  * reading goes on with the next one, so that all mistakes of a block are reported.
  */
+#include <string.h>
 #include "conf_parse.h"
+
+#define NEAR_LEN	32
+
+/* Letters that are wrong, missing, too many, or two of them the wrong way round (Damerau's distance). */
+static unsigned
+distance(const char *a, size_t la, const char *b, size_t lb)
+{
+	unsigned d[NEAR_LEN + 1][NEAR_LEN + 1];
+
+	for (size_t i = 0; i <= la; i++)
+		for (size_t j = 0; j <= lb; j++) {
+			if (i == 0 || j == 0) {
+				d[i][j] = (unsigned)(i + j);
+				continue;
+			}
+			d[i][j] = d[i - 1][j - 1] + (a[i - 1] != b[j - 1]);
+			if (d[i - 1][j] + 1 < d[i][j])
+				d[i][j] = d[i - 1][j] + 1;
+			if (d[i][j - 1] + 1 < d[i][j])
+				d[i][j] = d[i][j - 1] + 1;
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && d[i - 2][j - 2] + 1 < d[i][j])
+				d[i][j] = d[i - 2][j - 2] + 1;
+		}
+	return d[la][lb];
+}
+
+const char *
+conf_nearest(const char *word, const char *const *words, size_t n)
+{
+	size_t len = strlen(word);
+	unsigned best = len > 4 ? 3 : 2, d;
+	const char *found = NULL;
+
+	for (size_t i = 0; i < n && len > 2 && len <= NEAR_LEN; i++) {
+		if (strlen(words[i]) > NEAR_LEN)
+			continue;
+		d = distance(word, len, words[i], strlen(words[i]));
+		if (d < best) {
+			best = d;
+			found = words[i];
+		}
+	}
+	return found;
+}
 
 static bool
 unknown_option(struct parse *p, const struct opt_row *rows, size_t n)
 {
 	struct buf b = BUF_INIT;
+	const struct conf_tok *t = conf_peek(p);
+	const char *near;
 
 	for (size_t i = 0; i < n; i++)
 		if (rows[i].fn != NULL)
 			buf_addf(&b, "%s%s", b.len == 0 ? "" : ", ", rows[i].word);
+	for (size_t i = 0; i < n; i++)
+		if (rows[i].fn != NULL && t != NULL && t->text != NULL && (near = conf_nearest(t->text, &rows[i].word, 1)) != NULL) {
+			buf_addf(&b, "; is it %s?", near);
+			break;
+		}
 	if (b.len == 0)
 		buf_adds(&b, "the end of the statement");
 	conf_expected(p, conf_peek(p), buf_str(&b));

@@ -57,11 +57,16 @@ static void
 unknown_statement(struct parse *p)
 {
 	struct buf b = BUF_INIT;
+	const char *words[NSTATEMENTS + 1], *near;
+	size_t n = 0;
 
 	for (size_t i = 0; i < NSTATEMENTS; i++)
 		if (statements[i].fn != NULL && statements[i].word[0] != '.' && statements[i].pass != PASS_ACTION_NAME)
-			buf_addf(&b, "%s, ", statements[i].word);
+			buf_addf(&b, "%s, ", words[n++] = statements[i].word);
+	words[n++] = "include";
 	buf_adds(&b, "include, or name = value");
+	if (conf_peek(p)->text != NULL && (near = conf_nearest(conf_peek(p)->text, words, n)) != NULL)
+		buf_addf(&b, "; is it %s?", near);
 	conf_expected(p, conf_peek(p), buf_str(&b));
 	buf_free(&b);
 }
@@ -173,6 +178,9 @@ conf_build(struct conf_unit *u, uint32_t generation)
 	conf_finish(&p);
 	conf_rest(c);
 	conf_check(&p);
+	if (u->refs && u->nerror == 0)
+		conf_refs(&p);
+	free(p.at.archive);
 	free(p.at.table);
 	free(p.at.action);
 	free(p.at.listen);

@@ -11,7 +11,7 @@
 #include "conf_lex.h"
 
 struct conf_places {		/* where things stand, by their index, for the checks */
-	struct conf_pos	*table, *action, *listen, *match, *source;
+	struct conf_pos	*table, *action, *listen, *match, *source, *archive;
 };
 struct parse {
 	struct conf		*conf;
@@ -97,6 +97,11 @@ bool	 parse_archive(struct parse *);
 const char *conf_reply_bad(const char *, char class);	/* is "550 5.7.1 text" not a reply of that class? what is wrong */
 
 void	 conf_check(struct parse *);		/* what only the whole can tell */
+/* Is the second rule never reached because of the first? */
+bool	 conf_covers(const struct conf *, const struct conf_match *, const struct conf_match *);
+void	 conf_refs(struct parse *);		/* what is outside of it: is it there, and of use? */
+/* Of the words the one that this one is meant to be, or NULL: at most two letters are wrong. */
+const char *conf_nearest(const char *word, const char *const *words, size_t n);
 struct conf *conf_build(struct conf_unit *, uint32_t generation);	/* NULL with errors */
 
 #endif

@@ -35,6 +35,8 @@ parse_archive(struct parse *p)
 	unsigned seen = 0;
 
 	c->archive = conf_more(c->archive, c->narchive, sizeof(*c->archive));
+	p->at.archive = conf_more(p->at.archive, c->narchive, sizeof(*p->at.archive));
+	p->at.archive[c->narchive] = first->pos;
 	a = &c->archive[c->narchive++];
 	a->from.table = a->for_.table = -1;
 	if (!conf_options(p, ROWS(rows), a, &seen))

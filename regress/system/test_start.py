@@ -127,3 +127,27 @@ def test_descriptors():
         assert len(family) > 6, family
         for pid in family:
             inherited(pid, canary)
+
+
+def test_check():
+    """What cannot work is refused with its place; what may be a mistake is a warning."""
+    with Daemon() as d:
+        def check(text, base=BASE):
+            d.write_conf(base + text)
+            r = subprocess.run([os.path.join(d.bin, "posternd"), "-n", "-f", d.conf], capture_output=True, text=True, check=False)
+            return r.returncode, r.stderr
+        for text, words in (('table t file "/none/t"\n' + LOCAL + "match from <t> for any reject\n", (":8:7: ", "/none/t", "No such file")),
+                            ("archive to a@elsewhere.test\n" + LOCAL, (":8:1: ", "nobody takes", "a@elsewhere.test")),
+                            ("action a discard\n", ("no rule",)), ("lisen on all\n" + LOCAL, (":8:1: ", "is it listen?")),
+                            (LOCAL + "match form any for any reject\n", ("is it from?",))):
+            status, said = check(text)
+            assert status == 78 and all(w in said for w in words), said
+        rules = LOCAL + "match from socket for domain example.test reject\nmatch from 10.1.0.0/16 for any reject\nmatch from 10.1.2.3 for local reject\n"
+        for text, words in (("source s address 203.0.113.77\npool p { s }\n" + LOCAL, ("warning", "source \"s\"", "not on this host")),
+                            ("unused = 7\n" + LOCAL, (":8:10: ", "\"unused\" is never used")),
+                            (rules, (":10:1: this rule is never reached: the one in line 9", ":12:1: this rule is never reached"))):
+            status, said = check(text)
+            assert status == 0 and all(w in said for w in words), said
+            assert ":11:" not in said, said
+        status, said = check(LOCAL, BASE.replace("listen on 127.0.0.1 port $port\n", ""))
+        assert status == 0 and "nothing listens" in said, said

@@ -217,8 +217,8 @@ static const char everything[] =
     "match from any for local action local\n"
     "match from $nets helo *.foo mail-from <users> tag !in for domain .sub.example.org action out\n"
     "match from !<nets> auth tls for rcpt !<map> action mx\n"
-    "match from socket for any action own\n"
-    "match from auth for any action own2\n"
+    "match from socket for any action own2\n"
+    "match from auth for any action own\n"
     "match mail-from <> for rcpt Bob@example.org from 192.0.2.1 reject \"550 5.7.1 no \\\\ thanks\"\n"
     "match from local for domain <empty> helo <big> defer\n"
     "match from any for any action none\n";
@@ -384,7 +384,7 @@ test_everything(void)
 static void
 test_defaults(void)
 {
-	struct conf *c = load(file("least", "action a discard\nmatch from any for any action a"), NULL, 0, 0);
+	struct conf *c = load(file("least", "action a discard\nmatch from any for any action a"), NULL, 0, 1);	/* no listener */
 
 	if (c == NULL)
 		return;
