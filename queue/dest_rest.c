@@ -32,6 +32,8 @@ share(const struct dest *d, unsigned room)
 
 	if (n == 0 && room > 0 && d->line == 0 && d->flying < d->window && round_room(d->group))
 		n = 1;
+	if (d->down && n > d->window)		/* first it shows that it is there */
+		n = d->window;
 	return n < DEST_PULL ? n : DEST_PULL;
 }
 
