@@ -37,6 +37,14 @@ hurry(struct message *m, uint32_t n, int64_t asked)
 	m->rcpts[n].hurry = true;
 }
 
+/* It ends with a notice, which takes its time: until that is on the disk the mark says that it is to come, and a start finds it due. */
+static void
+noted(struct message *m, uint32_t n, enum act act, int64_t asked)
+{
+	ready_note(m, n, act_mark(act));
+	rcpt_due(m, n, asked);
+}
+
 static bool
 act_retry(struct message *m, uint32_t n, int64_t asked)
 {
@@ -87,9 +95,9 @@ act_bounce(struct message *m, uint32_t n, int64_t asked)
 	const struct last *l = m->rcpts[n].last;
 	char *text;
 
-	(void)asked;
 	if (m->rcpts[n].state == R_OWED)
 		return false;
+	noted(m, n, ACT_BOUNCE, asked);
 	text = l != NULL && *l->full != '\0' ? xasprintf("returned by the administrator; the last attempt ended with: %s", l->full) :
 	    xstrdup("returned by the administrator");
 	result_refused(m, n, 0, "5.0.0", text);
@@ -100,9 +108,9 @@ act_bounce(struct message *m, uint32_t n, int64_t asked)
 static bool
 act_expire(struct message *m, uint32_t n, int64_t asked)
 {
-	(void)asked;
 	if (m->rcpts[n].state == R_OWED)
 		return false;
+	noted(m, n, ACT_EXPIRE, asked);
 	m->rcpts[n].job = NULL;
 	result_expired(m, n, "given up by the administrator");
 	return true;
@@ -114,6 +122,7 @@ act_reroute(struct message *m, uint32_t n, int64_t asked)
 	(void)asked;
 	if (m->rcpts[n].state != R_IDLE)
 		return false;
+	ready_note(m, n, act_mark(ACT_REROUTE));
 	sched_reroute(m, n);
 	return true;
 }
@@ -131,14 +140,18 @@ static bool (*const deeds[])(struct message *, uint32_t, int64_t) = { [ACT_RETRY
 
 /* What it is doing now cannot be taken back: the deed waits, and takes the place of one that waits already. */
 static void
-note_later(struct acting *a, struct rcpt *r)
+note_later(struct acting *a, uint32_t n)
 {
+	struct rcpt *r = &a->m->rcpts[n];
+
 	if (a->act == ACT_RETRY)
 		return;
 	if (a->act == ACT_RELEASE || a->act == ACT_RETRY_HELD) {
 		a->done += r->later == ACT_HOLD;
-		if (r->later == ACT_HOLD)
+		if (r->later == ACT_HOLD) {
 			r->later = ACT_NONE;
+			ready_note(a->m, n, MARK_PENDING);
+		}
 		return;
 	}
 	a->replaced += r->later != ACT_NONE && r->later != a->act;
@@ -146,6 +159,7 @@ note_later(struct acting *a, struct rcpt *r)
 	a->done++;
 	r->later = (uint8_t)a->act;
 	a->m->later = true;
+	ready_note(a->m, n, act_mark(a->act));
 }
 
 /* Those are chosen that are meant as they are now: what stands in line leaves it, and is not due for others' eyes any more. */
@@ -167,8 +181,9 @@ act_one(struct acting *a, uint32_t n)
 	struct message *m = a->m;
 	uint8_t state = m->rcpts[n].state;
 
-	if (state == R_FLYING || state == R_ROUTING)
-		note_later(a, &m->rcpts[n]);
+	/* What an earlier run left to be done is done when the pin is gone. */
+	if (state == R_FLYING || state == R_ROUTING || (state == R_IDLE && m->rcpts[n].later != ACT_NONE))
+		note_later(a, n);
 	else if (state != R_NOTICE && state != R_FINAL)
 		a->done += deeds[a->act](m, n, a->asked);
 }

@@ -1,17 +1,14 @@
 /*
  * act: what an administrator does to recipients: retry, hold, release, remove, bounce, expire, reroute.
  *
- * Used by the control verbs, and by sched.c when a delivery returns that was under way meanwhile. What waits for that is known in memory
- * alone; of several commands the last one counts.
+ * Used by the control verbs, and by sched.c when a delivery returns that was under way meanwhile. What waits for that, or for a notice, is
+ * a mark in the record (act_mark.h), so that no kill forgets it; of several commands the last one counts.
  */
 #ifndef ACT_H
 #define ACT_H
 
+#include "act_mark.h"
 #include "message.h"
-
-enum act { ACT_NONE, ACT_RETRY, ACT_HOLD, ACT_RELEASE, ACT_REMOVE, ACT_BOUNCE, ACT_EXPIRE, ACT_REROUTE,
-	ACT_RETRY_HELD,		/* named by its id, what is held is tried too */
-	ACT__N };
 
 /* What is done to one message, a part at a time; between two parts the message is pinned in memory. All zero: nothing. */
 struct acting {

@@ -68,6 +68,7 @@ int	 index_put(struct index *, const struct index_msg *);			/* replaces the row 
 /* In parts, for a message with many recipients: its own row (m->nrcpt counts all), then theirs. In between index_hold. */
 int	 index_put_msg(struct index *, const struct index_msg *m);
 int	 index_put_rcpts(struct index *, uint64_t id, const struct index_rcpt *, uint32_t n);
+int	 index_msg_live(struct index *, uint64_t id, uint32_t n);	/* when all are there: so many of them have a row */
 int	 index_delete_rcpts(struct index *, uint64_t id, uint32_t below);	/* rows with n below that; index_delete takes the rest */
 void	 index_hold(struct index *, bool);	/* on: the transaction is not committed until off, but by force */
 int	 index_rcpt(struct index *, uint64_t id, const struct index_rcpt *);	/* due, attempts, reply, mark; 1: no such row */

@@ -245,6 +245,12 @@ index_put_msg(struct index *ix, const struct index_msg *m)
 }
 
 int
+index_msg_live(struct index *ix, uint64_t id, uint32_t n)
+{
+	return index_run(ix, ST_MSG_LIVE, "ii", (int64_t)id, (int64_t)n);
+}
+
+int
 index_put_rcpts(struct index *ix, uint64_t id, const struct index_rcpt *v, uint32_t n)
 {
 	uint32_t i;

@@ -110,6 +110,7 @@ static const char index_schema[] =
 	S(RCPT_SET,	"UPDATE rcpt SET mark = ?3, due = ?4, attempts = ?5, code = ?6, relay = ?7, reply = ?8, notified = ?9," \
 			" action = ?10 WHERE id = ?1 AND n = ?2") \
 	S(RCPT_DEL,	"DELETE FROM rcpt WHERE id = ? AND n = ?") \
+	S(MSG_LIVE,	"UPDATE msg SET live = ?2 WHERE id = ?1") \
 	S(MSG_LESS,	"UPDATE msg SET live = live - 1 WHERE id = ?") \
 	S(RCPT_ANY,	"SELECT 1 FROM rcpt WHERE id = ? LIMIT 1") \
 	S(RCPTS,	"SELECT n, addr, domain, action, mark, due, attempts, code, relay, reply, notified FROM rcpt WHERE id = ?" \

@@ -232,9 +232,15 @@ job_owed_done(struct job *j)
 }
 
 bool
+job_told(void)
+{
+	return jb.deliver != NULL && jb.ready;
+}
+
+bool
 job_may_send(void)
 {
-	return jb.deliver != NULL && jb.ready && edge_pending(jb.deliver) < EDGE_HIGH;
+	return job_told() && edge_pending(jb.deliver) < EDGE_HIGH;
 }
 
 unsigned
@@ -452,6 +458,15 @@ on_JOB_HELD(struct edge *e, uint32_t id, struct p_job_held *p, int fd)
 	sched_queue(m);
 }
 
+/* What an administrator said of it in an earlier run can be done now, if it is not under way. */
+static void
+told(struct message *m, void *arg)
+{
+	(void)arg;
+	if (m->later)
+		sched_queue(m);
+}
+
 void
 on_JOBS_TOLD(struct edge *e, uint32_t id, struct p_none *p, int fd)
 {
@@ -460,6 +475,7 @@ on_JOBS_TOLD(struct edge *e, uint32_t id, struct p_none *p, int fd)
 	(void)p;
 	(void)fd;
 	jb.ready = true;
+	ready_each(told, NULL);
 }
 
 static void

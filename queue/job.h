@@ -30,6 +30,7 @@ void	 job_rest_over(void);			/* deliver tries anew what rests there */
 bool	 job_explain(uint32_t id, const struct p_explain *);	/* on_EXPLAINED answers. false: deliver is not there */
 void	 job_tell_suspended(void);		/* the sources that are suspended now */
 void	 job_deliver(struct edge *);		/* deliver is there (NULL: gone) */
+bool	 job_told(void);			/* deliver is there, and has told what it has of before */
 bool	 job_may_send(void);			/* deliver is there, told what it has, and its edge has room */
 unsigned job_flying(void);
 void	 job_send(struct message *, struct dest *, uint32_t first, uint32_t count);

@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include "act_mark.h"
 #include "clock.h"
 #include "dest.h"
 #include "ev.h"
@@ -53,15 +54,17 @@ static struct {
 	struct part		 part;		/* the one that is under way */
 	struct {
 		bool		 on;
-		uint64_t	 after, last;	/* ids */
+		uint64_t	 ticket;	/* of rows that are to be there first */
+		uint64_t	 after, last;	/* ids; last is 0: not known yet */
 	} all;					/* "retry all" */
 } ld;
 
 void
 load_retry_all(void)
 {
-	ld.all.after = 0;
-	ld.all.last = index_last_id(ld.index);
+	rows_flush();
+	ld.all.ticket = rows_ticket();
+	ld.all.after = ld.all.last = 0;
 	ld.all.on = true;
 	ev_wake();
 }
@@ -92,8 +95,11 @@ take_rcpts(struct message *m, const struct index_msg *row)
 		m->rcpts[from->n].row = same_mark(&m->rcpts[from->n], from) ? ROW_SAME : ROW_OTHER;
 		if (*text != '\0')
 			rcpt_last_at(m, from->n, from->code, "", text, from->relay, 0);
-		if (strcmp(from->action, m->env.rcpts[from->n].action) != 0)	/* rerouted since */
+		if (strcmp(from->action, m->env.rcpts[from->n].action) != 0) {	/* rerouted since */
 			m->env.rcpts[from->n].action = message_strdup(m, from->action);
+			if (m->rcpts[from->n].later == ACT_REROUTE)
+				m->rcpts[from->n].later = ACT_NONE;
+		}
 		if (strcmp(from->addr, m->env.rcpts[from->n].addr) != 0)
 			m->env.rcpts[from->n].addr = message_strdup(m, from->addr);
 	}
@@ -376,8 +382,11 @@ static void
 look_at_all(void)
 {
 	uint64_t id[BATCH];
-	size_t n = index_ids(ld.index, ld.all.after, id, BATCH), i;
+	size_t n, i;
 
+	if (ld.all.last == 0)
+		ld.all.last = index_last_id(ld.index);
+	n = index_ids(ld.index, ld.all.after, id, BATCH);
 	for (i = 0; i < n && id[i] <= ld.all.last && may_go_on(); i++) {
 		ld.all.after = id[i];
 		load_one(id[i], ALL);
@@ -403,7 +412,7 @@ read_dests(void)
 	}
 }
 
-/* Each gets its turn, so that none waits for another to come to its end. */
+/* Each gets its turn, so that none waits for another to come to its end. "Retry all" begins when all messages have their rows. */
 void
 load_run(bool paused)
 {
@@ -415,7 +424,7 @@ load_run(bool paused)
 		part_step();
 	if (ld.dests)
 		read_dests();
-	if (ld.all.on && may_go_on())
+	if (ld.all.on && rows_reached(ld.all.ticket) && may_go_on())
 		look_at_all();
 	if ((d = dest_aging()) != NULL && may_go_on())
 		age(d);

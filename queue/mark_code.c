@@ -5,6 +5,7 @@
 static const struct { uint8_t code, mark; } codes[] = {
 	{ 0x55, MARK_PENDING }, { 0x5a, MARK_HELD }, { 0x33, MARK_DELIVERED }, { 0x3c, MARK_BOUNCED },
 	{ 0x66, MARK_EXPANDED }, { 0x69, MARK_REMOVED }, { 0x96, MARK_MOVED }, { 0x99, MARK_NEVER },
+	{ 0xaa, MARK_TO_HOLD }, { 0xa5, MARK_TO_REMOVE }, { 0xcc, MARK_TO_BOUNCE }, { 0xc3, MARK_TO_EXPIRE }, { 0xf0, MARK_TO_REROUTE },
 };
 #define N_CODES	(sizeof codes / sizeof codes[0])
 
@@ -87,5 +88,9 @@ marks_void(const uint8_t *marks, uint32_t n)
 bool
 marks_live(const uint8_t *marks, uint32_t n)
 {
-	return (memchr(marks, MARK_PENDING, n) != NULL || memchr(marks, MARK_HELD, n) != NULL) && !marks_void(marks, n);
+	uint32_t i;
+
+	for (i = 0; i < n && mark_final(marks[i]); i++)
+		;
+	return i < n && !marks_void(marks, n);
 }

@@ -11,16 +11,18 @@
 #include <stdint.h>
 
 /*
- * Everything but PENDING and HELD is final. The last two are the spool's own, and one such mark says that all of its record is void:
+ * Everything but PENDING and HELD is final, and but those in capitals: pending, and an administrator has said what is to become of it when what
+ * is under way is over. MOVED and NEVER are the spool's own, and one such mark says that all of its record is void:
  * MOVED, another copy of it counts (compaction); NEVER, nobody was ever told that it is there.
  */
 enum mark { MARK_PENDING = 'p', MARK_DELIVERED = 'd', MARK_BOUNCED = 'b', MARK_EXPANDED = 'e', MARK_REMOVED = 'r', MARK_HELD = 'h',
-	MARK_MOVED = 'm', MARK_NEVER = 'n' };
+	MARK_MOVED = 'm', MARK_NEVER = 'n',
+	MARK_TO_HOLD = 'H', MARK_TO_REMOVE = 'R', MARK_TO_BOUNCE = 'B', MARK_TO_EXPIRE = 'X', MARK_TO_REROUTE = 'O' };
 
 static inline bool
 mark_final(uint8_t m)
 {
-	return m != MARK_PENDING && m != MARK_HELD;
+	return m != MARK_PENDING && m != MARK_HELD && m > 'Z';
 }
 
 /* The version of a segment's format: in the first one marks were letters. They are read; what is written is always the new bytes. */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "act_mark.h"
 #include "clock.h"
 #include "message.h"
 #include "reply.h"
@@ -176,7 +177,7 @@ message_new(const struct p_env *env)
 static enum rstate
 state_of(uint8_t mark)
 {
-	return mark == MARK_PENDING ? R_IDLE : mark == MARK_HELD ? R_HELD : R_FINAL;
+	return mark == MARK_HELD ? R_HELD : mark_final(mark) ? R_FINAL : R_IDLE;
 }
 
 void
@@ -190,6 +191,8 @@ message_ready(struct message *m, const uint8_t *marks)
 	for (i = 0; i < n; i++) {
 		m->marks[i] = marks != NULL ? marks[i] : MARK_PENDING;
 		m->rcpts[i].state = (uint8_t)state_of(m->marks[i]);
+		m->rcpts[i].later = (uint8_t)act_of_mark(m->marks[i]);
+		m->later = m->later || m->rcpts[i].later != ACT_NONE;
 		m->rcpts[i].next = UINT32_MAX;
 		m->count[m->rcpts[i].state]++;
 	}

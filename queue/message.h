@@ -75,7 +75,7 @@ struct message {
 	uint32_t	 delays;		/* recipients whose delay is to be told, or is being written of */
 	uint32_t	 cap;			/* room in env.rcpts */
 	const char	*message_id;
-	uint32_t	 put_to;		/* slow: recipients up to this one have their rows */
+	uint32_t	 put_to, put_n;		/* slow: recipients up to this one have their rows; that many, of a new message */
 	uint64_t	 ticket;		/* slow: whose turn it is (rows.c) */
 	struct last	*latest;		/* the last one that was made */
 	int64_t		 look;			/* no idle recipient is due before that, but those that wait for something else than time */

@@ -279,7 +279,7 @@ ready_marks_write(void)
 }
 
 void
-ready_mark(struct message *m, uint32_t n, enum mark mark)
+ready_note(struct message *m, uint32_t n, enum mark mark)
 {
 	bool gather = rd.marks.m == m;
 
@@ -291,6 +291,12 @@ ready_mark(struct message *m, uint32_t n, enum mark mark)
 		rd.marks.n = 1;
 	}
 	m->marks[n] = (uint8_t)mark;
+}
+
+void
+ready_mark(struct message *m, uint32_t n, enum mark mark)
+{
+	ready_note(m, n, mark);
 	rcpt_set(m, n, mark == MARK_PENDING ? R_IDLE : mark == MARK_HELD ? R_HELD : R_FINAL);
 }
 

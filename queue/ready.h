@@ -30,6 +30,8 @@ void	 ready_overflow(struct message *);
 bool	 ready_settle(struct message *);
 /* Sets a recipient's mark on disk and here. A disk that does not take it is logged: the mail may be sent twice, never lost. */
 void	 ready_mark(struct message *, uint32_t n, enum mark);
+/* The mark alone: its state stays. What is to become of it later (act_mark.h), or MARK_PENDING: nothing. */
+void	 ready_note(struct message *, uint32_t n, enum mark);
 /* Between these two the marks of that message are gathered, and written by the second, in as few writes as can be. */
 void	 ready_marks_begin(struct message *);
 void	 ready_marks_write(void);

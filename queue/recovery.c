@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include "act_mark.h"
 #include "addr.h"
 #include "bounce.h"
 #include "copies.h"
@@ -97,7 +98,7 @@ fit_row(struct index *ix, uint64_t id, const uint8_t *marks, uint32_t n)
 		rcpt = &row->rcpts[i];
 		if (rcpt->n >= n || mark_final(marks[rcpt->n])) {
 			index_rcpt_final(ix, id, rcpt->n);
-		} else if (rcpt->mark != marks[rcpt->n]) {
+		} else if ((rcpt->mark == MARK_HELD) != (marks[rcpt->n] == MARK_HELD) || act_of_mark(marks[rcpt->n]) != ACT_NONE) {
 			rcpt->mark = marks[rcpt->n] == MARK_HELD ? MARK_HELD : MARK_PENDING;
 			rcpt->due = 0;
 			index_rcpt(ix, id, rcpt);

@@ -193,7 +193,7 @@ slowly(struct message *m)
 {
 	unfresh(m);
 	m->slow = true;
-	m->put_to = 0;
+	m->put_to = m->put_n = 0;
 	m->ticket = ++rw.tickets;
 	TAILQ_INSERT_TAIL(&rw.slow, m, fresh_link);
 	ev_wake();
@@ -228,7 +228,11 @@ new_part(struct message *m)
 			part[n++] = rows_rcpt(m, i);
 	}
 	m->put_to = i;
-	return index_put_rcpts(rw.index, m->id, part, n);
+	m->put_n += n;
+	if (index_put_rcpts(rw.index, m->id, part, n) == -1)
+		return -1;
+	/* Some may have come to their end since the head was put. */
+	return i == m->env.rcpts_n ? index_msg_live(rw.index, m->id, m->put_n) : 0;
 }
 
 static int

@@ -243,6 +243,8 @@ sched_queue(struct message *m)
 {
 	int64_t now = clock_now();
 
+	if (m->later && !job_told())
+		return;			/* deliver may have it: on_JOBS_TOLD comes back to it */
 	if (m->later)
 		act_returned(m);
 	if (m->count[R_IDLE] > 0 && m->look <= now && m->pins == 0 && !m->awaited && suspect_may_go(m))

@@ -165,7 +165,7 @@ view_pending(const struct view *v, uint32_t i)
 	const struct message *m = ready_find(v->msg.id);
 	uint32_t n = v->msg.rcpts[i].n;
 
-	return m != NULL && n < m->env.rcpts_n ? m->rcpts[n].later : ACT_NONE;
+	return m != NULL && n < m->env.rcpts_n && m->rcpts[n].state < R_OWED ? m->rcpts[n].later : ACT_NONE;
 }
 
 static int64_t

@@ -3,7 +3,7 @@
 #include "mark_code.h"
 #include "test.h"
 
-static const uint8_t all[] = "phdbermn";
+static const uint8_t all[] = "phdbermnHRBXO";
 #define N	(sizeof all - 1)
 
 static void
