@@ -69,7 +69,7 @@ class Queue:
 
     def connect(self, held=()):
         """A new edge to deliver, which tells what it has."""
-        self.deliver, self.segments, self.acked = self.program.edge("deliver"), {}, []
+        self.deliver, self.jobs, self.acked = self.program.edge("deliver"), [], []
         for number, id, rcpts in held:
             self.deliver.send("JOB_HELD", {"job": number, "id": id, "rcpts": [{"n": n} for n in rcpts]})
         self.deliver.send("JOBS_TOLD")
@@ -119,7 +119,9 @@ class Queue:
     # deliver's side
 
     def next(self, name, seconds=20):
-        """The next message of that name; acknowledgements on the way are noted in acked."""
+        """The next message of that name; jobs that come before it wait, acknowledgements are noted in acked."""
+        if name == "JOB" and self.jobs:
+            return self.jobs.pop(0)
         self.deliver.sock.settimeout(seconds * SLOW)
         while True:
             got, _, p, fd = self.deliver.receive()
@@ -129,6 +131,8 @@ class Queue:
                 os.close(fd)
             if got == name:
                 return p
+            if got == "JOB":
+                self.jobs.append(p)
 
     def job(self, seconds=20):
         return self.next("JOB", seconds)

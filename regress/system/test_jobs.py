@@ -5,7 +5,8 @@ import os
 import signal
 
 from lib import Liar, Postern, until
-from lib_queue import DEFER, SENT, TEXT, Queue
+from lib_edge import PROGRAMS
+from lib_queue import DEFER, NOT_BEFORE, SENT, TEXT, Queue
 
 
 def test_highest_number_has_the_recipient():
@@ -76,3 +77,38 @@ def test_queue_killed_under_load():
         assert sent > 100 and len(got) >= sent, (sent, len(got))
         assert max(got.values()) == 1, got.most_common(5)
         assert "which is not in this job" not in p.log()
+
+
+def test_not_tried_is_no_attempt():
+    """What deliver hands back, and what it had when it was killed from outside, was not tried, and is due again at once; nobody is suspected."""
+    with Queue() as q:
+        q.put(["x@far.test"])
+        q.put(["y@far.test"])
+        jobs = [q.job(), q.job()]
+        q.result(jobs[0], NOT_BEFORE, rest_ms=0, wait=False)
+        jobs[0] = q.job(3)
+        assert jobs[0]["attempt"] == 1, jobs
+        q.deliver.close()
+        q.program.parent.send("DIED", {"prog": PROGRAMS.index("deliver"), "crashed": 0})
+        q.connect()
+        jobs = [q.job(3), q.job(3)]                     # both at once: a suspect is tried alone
+        assert [j["attempt"] for j in jobs] == [1, 1], jobs
+        for j in jobs:
+            q.result(j, SENT)
+        q.wait_empty()
+
+
+def test_crash_makes_suspects():
+    with Queue() as q:
+        q.put(["x@far.test"])
+        q.put(["y@far.test"])
+        assert q.job() and q.job()
+        q.deliver.close()
+        q.program.parent.send("DIED", {"prog": PROGRAMS.index("deliver"), "crashed": 1})
+        q.connect()
+        first = q.job(3)
+        assert first["attempt"] == 1
+        q.no_job()
+        q.result(first, SENT)
+        q.result(q.job(3), SENT)
+        q.wait_empty()
