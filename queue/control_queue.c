@@ -19,19 +19,35 @@
 
 /* ---- lists ---- */
 
+/* As Sendmail says it, and as monitoring reads it. */
+static void
+say_requests(struct client *c, uint64_t n, uint64_t bytes)
+{
+	if (n == 0)
+		say(c, "Mail queue is empty");
+	else
+		say(c, "-- %llu Kbytes in %llu Requests.", (unsigned long long)(bytes + 1023) / 1024, (unsigned long long)n);
+}
+
+/* Who sees his own mail alone is told how much there is in all: his view is no empty queue. */
 static void
 list_end(struct client *c)
 {
 	const struct query *q = c->query;
 	uint64_t n = listing_count(q->list);
+	struct totals all = view_totals(control_index());
+	bool partly = client_sees(c) != -1 && q->s.whole && all.messages > 0;
 
-	if (!q->classic && n == 0 && !c->json)
+	if (c->json)
+		;
+	else if (partly) {
+		if (n == 0)
+			say(c, "none of the mail that waits is yours");
+		say_requests(c, all.messages, all.bytes);
+	} else if (q->classic)
+		say_requests(c, n, listing_bytes(q->list));
+	else if (n == 0)
 		say(c, q->s.whole ? "the queue is empty" : "nothing in the queue is meant by this");
-	else if (q->classic && n == 0)
-		say(c, "Mail queue is empty");
-	else if (q->classic)
-		say(c, "-- %llu Kbytes in %llu Requests.", (unsigned long long)(listing_bytes(q->list) + 1023) / 1024,
-		    (unsigned long long)n);
 	client_done(c, n > 0 || q->s.whole || q->classic ? 0 : 1);
 }
 

@@ -53,7 +53,7 @@ status_json(struct client *c, const struct p_procs *p, const struct totals *n, c
 
 	buf_adds(&b, "{\"version\": ");
 	json_str(&b, p->version);
-	buf_addf(&b, ", \"uptime\": %lld, \"generation\": %u, ", (long long)(ev_time_ms() - p->started) / 1000,
+	buf_addf(&b, ", \"uptime\": %lld, \"generation\": %u, ", p->started != 0 ? (long long)(ev_time_ms() - p->started) / 1000 : 0,
 	    p->generation);
 	pause_json(&b, DELIVERY);
 	buf_adds(&b, ", ");
@@ -92,7 +92,10 @@ status_text(struct client *c, const struct p_procs *p, const struct totals *n, c
 	struct buf delivery = BUF_INIT, listeners = BUF_INIT;
 	uint32_t i;
 
-	say(c, "Postern %s, up %s, configuration generation %u", p->version, span(ev_time_ms() - p->started).s, p->generation);
+	if (p->started == 0)
+		say(c, "Postern, whose queue was started again just now");
+	else
+		say(c, "Postern %s, up %s, configuration generation %u", p->version, span(ev_time_ms() - p->started).s, p->generation);
 	pause_text(&delivery, DELIVERY);
 	pause_text(&listeners, LISTENERS);
 	say(c, "delivery   %s, %u in flight, %u messages in memory", buf_str(&delivery), job_flying(), ready_count());

@@ -63,6 +63,9 @@ def test_rights():
                                   group="nogroup", extra_groups=[], check=False)
         subprocess.run(["cp", os.path.join(B, "bin/posternctl"), p.dir + "/ctl"], check=True)
         assert as_nobody("queue", "count").returncode == 0
+        for words in (("mailq",), ("queue", "list")):           # none of it is his, and that is not said to be none
+            out = as_nobody(*words).stdout.decode()
+            assert re.search(r"^none of the mail that waits is yours\n-- \d+ Kbytes in 1 Requests\.\n\Z", out), out
         for words in (("queue", "remove", qid), ("queue", "remove", "all"), ("stop",), ("reload",), ("pause", "delivery"), ("queue", "cat", qid),
                       ("queue", "hold", "all"), ("queue", "bounce", "all", "--dry-run"), ("suspend", "domain", "x.test"), ("suspend",),
                       ("explain", "x@far.test"), ("why", qid), ("history", "id=" + qid), ("queue", "count", "domain=far.test")):
