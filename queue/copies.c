@@ -16,7 +16,7 @@ struct note {
 	uint64_t	 id;
 	struct loc	 loc;
 	uint32_t	 next;		/* in the bucket */
-	bool		 done;
+	bool		 doubtful, done;
 };
 
 struct copies {
@@ -62,20 +62,17 @@ void
 copies_note(struct copies *c, uint64_t id, struct loc loc, bool doubtful)
 {
 	uint32_t *first = bucket(c, id), i;
-	bool known = doubtful;
 
-	for (i = *first; i != NONE; i = c->note[i].next) {
-		if (c->note[i].id == id && same(c->note[i].loc, loc))
+	for (i = *first; i != NONE; i = c->note[i].next)
+		if (c->note[i].id == id && same(c->note[i].loc, loc)) {
+			c->note[i].doubtful |= doubtful;
 			return;
-		known |= c->note[i].id == id;
-	}
-	if (!known)
-		return;
+		}
 	if (c->n == c->cap) {
 		c->cap = c->cap * 2 + 256;
 		c->note = xreallocarray(c->note, c->cap, sizeof *c->note);
 	}
-	c->note[c->n] = (struct note){ .id = id, .loc = loc, .next = *first };
+	c->note[c->n] = (struct note){ .id = id, .loc = loc, .next = *first, .doubtful = doubtful };
 	*first = c->n++;
 }
 
@@ -168,6 +165,7 @@ settle(struct copies *c, struct spool *s, uint64_t id, const struct copies_hooks
 	struct spool_env se[COPIES_MAX];
 	struct places p = { .n = 0 };
 	struct loc row;
+	bool doubtful = false;
 	size_t n, i;
 	bool unread, has = h->place(h->arg, id, &row);
 
@@ -176,9 +174,10 @@ settle(struct copies *c, struct spool *s, uint64_t id, const struct copies_hooks
 	for (i = *bucket(c, id); i != NONE; i = c->note[i].next)
 		if (c->note[i].id == id) {
 			c->note[i].done = true;
+			doubtful |= c->note[i].doubtful;
 			add(&p, c->note[i].loc);
 		}
-	if (p.n == 1 && !has)	/* final, or it would have a row */
+	if (p.n == 1 && (!has || !doubtful))	/* alone: final, or it has its row */
 		return;
 	n = read_all(s, &p, se, &unread);
 	if (n > 0)

@@ -1,8 +1,8 @@
 /*
  * copies: the same message in more than one place, as a compaction that was interrupted leaves it; start-up makes it one again.
  *
- * Used by recovery.c. What is found in a doubtful segment is noted, and what is found again elsewhere; when all is scanned each such
- * message is settled: the latest copy that is not void stays, with every final mark that any of them has; the others become void.
+ * Used by recovery.c. All that is found is noted; when all is scanned each message that is in two places, or
+ * in a doubtful segment, is settled: the latest copy that is not void stays, with every final mark that any of them has; the others become void.
  */
 #ifndef COPIES_H
 #define COPIES_H
@@ -21,7 +21,7 @@ struct copies_hooks {
 
 struct copies *copies_new(void);
 void	 copies_free(struct copies *);
-/* A record was found. Unless doubtful it is noted only if its message is noted already. */
+/* A record was found. Doubtful: there may be another where nobody looked. */
 void	 copies_note(struct copies *, uint64_t id, struct loc, bool doubtful);
 void	 copies_settle(struct copies *, struct spool *, const struct copies_hooks *);
 

@@ -21,11 +21,14 @@
 #define PAGE_BITS	15
 #define PAGES		1024			/* 32 million ids back */
 #define SKIP		64
+#define RUN_MAX		0x70000000		/* of what is on the disk; a later one is no time of ours */
 
 static struct {
 	uint64_t	 run;
 	uint64_t	 next;			/* sequence number not given away yet */
 	bool		 file;			/* last-run is ours to write */
+	uint32_t	 at_least;
+	bool		(*used)(uint32_t run);
 	struct page {
 		uint64_t	 number;	/* 1 + which page this is; 0: none */
 		uint8_t		*bits;
@@ -99,14 +102,24 @@ new_run(void)
 	clock_gettime(CLOCK_REALTIME, &ts);
 	if (last < ids.run)
 		last = (uint32_t)ids.run;
+	if (last < ids.at_least)
+		last = ids.at_least;
+	while (ids.used(id_run((int64_t)ts.tv_sec * 1000, last)))
+		last = id_run((int64_t)ts.tv_sec * 1000, last);
 	id_begin(id_run((int64_t)ts.tv_sec * 1000, last));
 	keep_run((uint32_t)ids.run);
 }
 
 void
-id_open(void)
+id_open(uint32_t at_least, int64_t made_ms, bool (*used)(uint32_t))
 {
+	int64_t made = made_ms / 1000 - EPOCH_2020;
+
 	ids.file = true;
+	ids.at_least = at_least < RUN_MAX ? at_least : 0;
+	if (made > ids.at_least && made < RUN_MAX)
+		ids.at_least = (uint32_t)made;
+	ids.used = used;
 	new_run();
 }
 

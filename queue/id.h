@@ -13,7 +13,11 @@
 
 #define ID_LEASE	4096		/* ids in a lease */
 
-void	 id_open(void);			/* in the spool directory; fatal if last-run cannot be written */
+/*
+ * In the spool directory; fatal if last-run cannot be written. That file may be lost: at_least is the latest run that an id in the spool
+ * is from, made_ms when its latest segment was made; a run that used() knows is passed over.
+ */
+void	 id_open(uint32_t at_least, int64_t made_ms, bool (*used)(uint32_t run));
 uint64_t id_lease(uint32_t count);	/* the first of count ids in a row */
 /* An id comes back with a transaction: true once, if it was leased in this run. */
 bool	 id_use(uint64_t id);

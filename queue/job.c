@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include "act.h"
 #include "addr.h"
 #include "child.h"
 #include "clock.h"
@@ -403,6 +404,11 @@ may_claim(struct message *m, uint32_t n, uint64_t number)
 		dest_drop(m);
 	if (r->state == R_FLYING && r->job->number < number) {
 		lose(r->job, n);
+		return true;
+	}
+	if (r->state == R_HELD) {	/* since then: it may be delivered all the same; else it is held again */
+		r->later = ACT_HOLD;
+		m->later = true;
 		return true;
 	}
 	return r->state == R_IDLE || r->state == R_ROUTING;

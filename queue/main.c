@@ -43,14 +43,25 @@ seg_gone(void *arg, uint32_t seg)
 	index_segment_emptied(arg, seg);
 }
 
+/* Something that waits has an id of that run. */
+static bool
+run_used(uint32_t run)
+{
+	uint64_t id;
+
+	return index_ids(index_, ((uint64_t)run << 32) - 1, &id, 1) == 1 && id >> 32 == run;
+}
+
 /* After the log is there and before any peer speaks. */
 static void
 open_all(void)
 {
+	uint32_t run;
+
 	if (spool != NULL)
 		return;
-	recovery_open(&spool, &index_);
-	id_open();
+	run = recovery_open(&spool, &index_);
+	id_open(run, spool_last_made(spool), run_used);
 	history_init(index_);
 	suspend_init(control_pause_ended);
 	sched_init(spool, index_);
@@ -122,12 +133,12 @@ moved(void *arg, uint64_t id, struct loc from, struct loc to)
 	index_move(index_, id, to);
 }
 
-/* A broken index is no use to anybody: the parent starts the queue again at once, or later if that is no help. */
+/* A broken index is no use to anybody: the parent starts the queue again at once, or later if that is no help. So it does for a segment that is there again. */
 static void
 check_index(void)
 {
 	index_home(index_, !spool_low(spool));
-	if (index_broken(index_))
+	if (index_broken(index_) || spool_turned_up(spool))
 		child_quit();
 }
 

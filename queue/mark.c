@@ -19,6 +19,10 @@ place(struct spool *s, uint32_t no, uint64_t off)
 {
 	struct seg *g = seg_find(s, no);
 
+	if (g != NULL && g->unopened) {
+		errno = EAGAIN;
+		return NULL;
+	}
 	if (g == NULL || off < SEG_HEAD || off >= g->size) {
 		errno = ENOENT;
 		return NULL;
@@ -195,10 +199,11 @@ spool_read(struct spool *s, uint32_t no, uint64_t off, void *p, size_t n)
 int
 spool_fd(struct spool *s, uint32_t no)
 {
+	struct seg *g = seg_find(s, no);
 	char name[32];
 
-	if (seg_find(s, no) == NULL) {
-		errno = ENOENT;
+	if (g == NULL || g->unopened) {
+		errno = g == NULL ? ENOENT : EAGAIN;
 		return -1;
 	}
 	seg_name(name, no);

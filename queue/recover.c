@@ -177,6 +177,7 @@ salvage(int fd, uint64_t size, struct seg_head *h)
 	good = scan_next(&sc) == SCAN_GOOD;
 	h->kind = good && sc.off == size ? SEG_OWN : SEG_SHARED;
 	h->rescan = true;
+	h->made = 0;
 	scan_free(&sc);
 	return good;
 }
@@ -212,7 +213,65 @@ not_a_segment(int fd, const char *name)
 		log_error("%s is no segment; moved to %s", name, to);
 }
 
-/* Opens it and reads its header; NULL if it is none of ours. */
+#define UNOPENED_MS	5000
+
+/* It is there, that is all. Its rows and its file stay. */
+static struct seg *
+unopened(struct spool *s, uint32_t no, const char *name)
+{
+	struct seg_head h = { .version = SEG_VERSION };
+	struct seg *g;
+
+	log_error("cannot read %s: %m; what is in it waits", name);
+	g = seg_add(s, no, &h, 0, -1);
+	g->unopened = g->keep = true;
+	s->unopened++;
+	return g;
+}
+
+bool
+spool_turned_up(struct spool *s)
+{
+	uint8_t p[SEG_HEAD];
+	bool readable = false;
+	struct seg *g;
+	char name[32];
+	int fd;
+
+	if (s->unopened == 0 || ev_now_ms() < s->unopened_next)
+		return false;
+	if (s->unopened_next > 0)
+		RB_FOREACH(g, segs, &s->segs) {
+			if (!g->unopened)
+				continue;
+			seg_name(name, g->no);
+			if ((fd = open(name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)) == -1)
+				continue;
+			readable |= pread(fd, p, sizeof p, 0) != -1;
+			close(fd);
+		}
+	s->unopened_next = ev_now_ms() + UNOPENED_MS;
+	ev_timer_set(&s->unopened_timer, UNOPENED_MS);
+	if (readable)
+		log_warn("a segment that could not be read before can be read now");
+	return readable;
+}
+
+int64_t
+spool_last_made(const struct spool *s)
+{
+	return s->last_made;
+}
+
+static struct seg *
+no_file(const char *name)
+{
+	if (errno != ENOENT)
+		log_error("%s is no regular file; left alone", name);
+	return NULL;
+}
+
+/* Opens it and reads its header; NULL if it is none of ours, or gone. */
 static struct seg *
 take_in(struct spool *s, uint32_t no)
 {
@@ -221,18 +280,27 @@ take_in(struct spool *s, uint32_t no)
 	struct seg *g;
 	struct stat st;
 	char name[32];
+	ssize_t n;
 	int fd;
 
 	seg_name(name, no);
 	if (s->nopen >= SEG_FDS)
 		seg_trim(s);
-	if ((fd = open(name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)) == -1 || fstat(fd, &st) == -1) {
-		log_error("cannot open %s: %m", name);
+	if ((fd = open(name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)) == -1)
+		return errno == ENOENT || errno == ELOOP || errno == EISDIR || errno == ENXIO ? no_file(name) : unopened(s, no, name);
+	if (fstat(fd, &st) == -1) {
+		log_error("cannot look at %s: %m", name);
 	} else if (!S_ISREG(st.st_mode)) {
 		log_error("%s is no regular file; left alone", name);
-	} else if ((pread(fd, p, sizeof p, 0) == SEG_HEAD && seg_head_get(p, &h)) || salvage(fd, (uint64_t)st.st_size, &h)) {
+	} else if ((n = pread(fd, p, sizeof p, 0)) == -1) {
+		g = unopened(s, no, name);
+		close(fd);
+		return g;
+	} else if ((n == SEG_HEAD && seg_head_get(p, &h)) || salvage(fd, (uint64_t)st.st_size, &h)) {
 		g = seg_add(s, no, &h, (uint64_t)st.st_size, fd);
 		g->rescan = h.rescan;
+		if (h.made > s->last_made)
+			s->last_made = h.made;
 		return g;
 	} else
 		not_a_segment(fd, name);
@@ -250,16 +318,20 @@ recover_one(struct spool *s, uint32_t no, const struct spool_hooks *hooks)
 	if (g == NULL)
 		return;
 	g->sealed = true;
+	if (g->unopened) {
+		if (hooks->unopened != NULL)
+			hooks->unopened(hooks->arg, no);
+		return;
+	}
+	/* What is only in the page cache, marks too, may not become the reason for a mark elsewhere, or for none. */
+	if (!s->synced && fdatasync(g->fd) == -1)
+		seg_fail(s, g, errno, "sync");
 	from = hooks->scanned(hooks->arg, no, g->rnd);
 	if (g->rescan)
 		from = 0;
 	end = g->size;
-	if (from < g->size) {
-		/* What is only in the page cache may not become the reason for a mark elsewhere. */
-		if (fdatasync(g->fd) == -1)
-			seg_fail(s, g, errno, "sync");
+	if (from < g->size)
 		end = scan_segment(s, g, from, hooks);
-	}
 	hooks->segment(hooks->arg, no, g->rnd, end);
 	seg_candidate(s, g);
 }
@@ -320,6 +392,8 @@ recover(struct spool *s, const struct spool_hooks *hooks)
 	struct numbers l = list_segments();
 	size_t i;
 
+	/* One call, where it works: marks that the last run wrote and nobody synced are in segments that are not scanned any more, too. */
+	s->synced = syncfs(s->dir_fd) == 0;
 	if (l.n > 0)
 		s->last_no = l.v[l.n - 1];
 	for (i = 0; i < l.n; i++)

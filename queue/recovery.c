@@ -32,10 +32,12 @@ struct recovery {
 	size_t			 nbirth, birth_cap;
 	struct copies		*copies;
 	uint64_t		 records;
+	uint32_t		 run;		/* the latest that an id is from */
 };
 
-static uint64_t
-scanned(void *arg, uint32_t seg, const uint8_t rnd[16])
+/* It is there: its rows are not dropped. */
+static void
+present(void *arg, uint32_t seg)
 {
 	struct recovery *r = arg;
 
@@ -44,6 +46,14 @@ scanned(void *arg, uint32_t seg, const uint8_t rnd[16])
 		r->seg = xreallocarray(r->seg, r->cap, sizeof(*r->seg));
 	}
 	r->seg[r->nseg++] = seg;
+}
+
+static uint64_t
+scanned(void *arg, uint32_t seg, const uint8_t rnd[16])
+{
+	struct recovery *r = arg;
+
+	present(arg, seg);
 	return index_scanned(r->index, seg, rnd);
 }
 
@@ -144,11 +154,13 @@ record(void *arg, const struct spool_record *rec)
 		return;
 	if (is_born(rec))
 		keep_birth(r, e);
+	if (e->birth == BIRTH_NONE && e->id >> 32 > r->run)
+		r->run = (uint32_t)(e->id >> 32);
 	if (!index_place(r->index, e->id, &at)) {
 		put_row(r, rec->loc, e, rec->marks, rec->body_len);
 	} else if (at.seg != rec->loc.seg || at.off != rec->loc.off) {
 		/* The row knows more: attempts and due times. Whose marks count is seen when all is scanned. */
-		copies_note(r->copies, e->id, rec->loc, true);
+		copies_note(r->copies, e->id, at, true);
 		if (rec->loc.seg > at.seg)
 			index_move(r->index, e->id, rec->loc);
 	} else
@@ -242,11 +254,11 @@ live(void *arg, uint32_t seg, uint64_t n)
 	spool_live_set(arg, seg, n);
 }
 
-void
+uint32_t
 recovery_open(struct spool **sp, struct index **ix)
 {
 	struct recovery r = { .index = index_open(), .copies = copies_new() };
-	struct spool_hooks hooks = { .scanned = scanned, .record = record, .segment = segment, .arg = &r };
+	struct spool_hooks hooks = { .scanned = scanned, .unopened = present, .record = record, .segment = segment, .arg = &r };
 	struct index_count c;
 	size_t i;
 
@@ -270,4 +282,5 @@ recovery_open(struct spool **sp, struct index **ix)
 	    (unsigned long long)c.recipients, (unsigned long long)r.records);
 	free(r.birth);
 	free(r.seg);
+	return r.run;
 }

@@ -4,6 +4,7 @@
 
 #include "index.h"
 
-void	 recovery_open(struct spool **, struct index **);
+/* -> the latest run (id.h) that an id of what was scanned is from */
+uint32_t recovery_open(struct spool **, struct index **);
 
 #endif

@@ -124,6 +124,10 @@ seg_fd(struct spool *s, struct seg *g)
 		}
 		return g->fd;
 	}
+	if (g->unopened) {
+		errno = EAGAIN;
+		return -1;
+	}
 	if (s->nopen >= SEG_FDS)
 		seg_trim(s);
 	seg_name(name, g->no);

@@ -72,6 +72,12 @@ overdue(void *arg)
 	s->overdue = true;
 }
 
+static void
+look_again(void *arg)
+{
+	(void)arg;	/* the loop only has to turn */
+}
+
 struct spool *
 spool_open(const struct spool_hooks *hooks)
 {
@@ -84,6 +90,7 @@ spool_open(const struct spool_hooks *hooks)
 	if ((s->dir_fd = open("seg", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1)
 		fatal("cannot open seg/");
 	ev_timer_init(&s->durable, overdue, s);
+	ev_timer_init(&s->unopened_timer, look_again, s);
 	empty_tmp();
 	s->seg_bytes = space_segment_bytes();
 	space_check(s);
@@ -123,6 +130,7 @@ spool_close(struct spool *s)
 	seal_current(s);
 	commit_close(s);
 	ev_timer_clear(&s->durable);
+	ev_timer_clear(&s->unopened_timer);
 	compact_close(s);
 	reclaim_close(s);
 	sync_close(s->sync);

@@ -72,6 +72,8 @@ struct spool_record {		/* what the scan found */
 struct spool_hooks {
 	/* From which offset a segment need be scanned (0: all of it), by its number and random bytes: the index knows. */
 	uint64_t	(*scanned)(void *arg, uint32_t seg, const uint8_t rnd[16]);
+	/* That one is there, but cannot be opened or read for now: see spool_turned_up. May be NULL */
+	void		(*unopened)(void *arg, uint32_t seg);
 	/* Every record after that offset: also those that have rows, when the last run ended before spool_progress was stored. */
 	void		(*record)(void *arg, const struct spool_record *);
 	void		(*segment)(void *arg, uint32_t seg, const uint8_t rnd[16], uint64_t end);	/* scan of it is done up to end */
@@ -81,6 +83,9 @@ struct spool_hooks {
 struct spool *spool_open(const struct spool_hooks *);
 /* After the start, when what was found twice has one meaning again: brings those marks to the disk; no full scan then at the next start. */
 void	 spool_settled(struct spool *);
+/* A segment that could not be opened then can be now, and what the index does not know of it waits for a start. Looks now and then. */
+bool	 spool_turned_up(struct spool *);
+int64_t	 spool_last_made(const struct spool *);	/* ms: when the latest of the segments that were found was made; 0: none */
 void	 spool_close(struct spool *);		/* waits for the sync */
 
 /* ---- records ---- */

@@ -43,6 +43,7 @@ struct seg {
 	uint64_t	 name_gen;		/* its name is durable once the directory was synced up to this */
 	bool		 sealed;		/* nothing more is appended */
 	bool		 failed;		/* a write or sync failed: never appended to or synced again */
+	bool		 unopened;		/* at start it could not be opened: nothing is known of it but its number */
 	bool		 keep;			/* never given up in this run */
 	bool		 dirty;			/* has marks that are not synced */
 	bool		 busy;			/* in the running sync job */
@@ -126,6 +127,7 @@ struct spool {
 	struct sync_item *items;
 	struct seg	**item_seg;		/* beside items: NULL for files and the directory */
 	size_t		 nitems, cap_items, new_item;	/* new_item: the header of the segment that is being made; SIZE_MAX: not there */
+	struct ev_timer	 unopened_timer;
 	struct ev_timer	 durable;		/* marks or unlinks wait for a sync */
 	bool		 overdue;
 	uint64_t	 marks_job;		/* marks that the running job makes durable; 0: not all of what there was */
@@ -137,6 +139,9 @@ struct spool {
 	uint64_t	 space_next;		/* not looked at before */
 	uint64_t	 make_after;		/* no next segment could be made: not again before */
 	bool		 low, roomy;
+	uint64_t	 unopened, unopened_next; /* how many segments; when they are tried again */
+	int64_t		 last_made;
+	bool		 synced;		/* all that the last run wrote is on the disk */
 	uint64_t	 syncs, commits, bytes, emptied;
 
 	struct {

@@ -61,3 +61,58 @@ def test_archive_copy_of_what_was_refused():
         p.start()
         assert p.queued() == 0 and p.mail("keep") == [] and p.mail("a") == []
         assert not [name for name in os.listdir(os.path.join(p.spool, "tmp")) if name.startswith("m-")]
+
+
+def segments(p):
+    folder = os.path.join(p.spool, "seg")
+    return [os.path.join(folder, name) for name in sorted(os.listdir(folder))]
+
+
+def test_same_id_twice():
+    """One place says delivered, another says pending, no byte asks for a full scan: it is delivered."""
+    choosy = [True]
+    with Sink(reply=lambda e: "451 4.3.0 later" if choosy[0] else "250 2.0.0 taken") as sink, Postern(RELAY, sink=sink.port) as p:
+        send(p, "me@example.test", ["a@far.test"])
+        p.wait_log("status=deferred")
+        full = max(segments(p), key=lambda name: open(name, "rb").read().count(b"PsRc"))
+        with open(full, "rb") as f:
+            early = f.read()
+        choosy[0] = False
+        assert p.ctl("queue", "retry", "all")[0] == 0
+        sink.wait(1)
+        p.kill9()
+        twin = os.path.join(os.path.dirname(full), "000000f0")
+        with open(twin, "wb") as f:
+            f.write(early)
+        like = os.stat(full)
+        os.chown(twin, like.st_uid, like.st_gid)
+        os.unlink(os.path.join(p.spool, "index.db"))
+        p.start()
+        p.wait_empty()
+        assert len(sink.mails) == 1
+
+
+def test_segment_that_cannot_be_opened():
+    """Its rows stay, and it is taken in as soon as it can be: also what the index did not know yet."""
+    choosy = [True]
+    with Sink(reply=lambda e: "451 4.3.0 later" if choosy[0] else "250 2.0.0 taken") as sink, Postern(RELAY, sink=sink.port) as p:
+        send(p, "me@example.test", ["a@far.test"])
+        p.wait_log("status=deferred")
+        assert p.ctl("queue", "hold", "all")[0] == 0 and p.queued() == 1
+        p.kill9()
+        for name in segments(p):
+            os.chmod(name, 0)
+        p.start()
+        p.wait_log("cannot read seg/.*: Permission denied")
+        assert p.queued() == 1
+        assert p.ctl("queue", "release", "all")[0] in (0, 1)
+        assert p.queued() == 1
+        choosy[0] = False
+        for name in segments(p):
+            os.chmod(name, 0o600)
+        p.wait_log("can be read now")
+        until(lambda: p.children("queue") and p.ctl("status")[0] == 0)
+        p.ctl("queue", "release", "all")
+        sink.wait(1)
+        p.wait_empty()
+        assert len(sink.mails) == 1

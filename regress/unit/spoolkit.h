@@ -259,7 +259,7 @@ kit_segment(void *arg, uint32_t seg, const uint8_t rnd[16], uint64_t end)
 KIT struct spool *
 kit_open(struct kit_found *f)
 {
-	struct spool_hooks hooks = { kit_scanned, kit_record, kit_segment, f };
+	struct spool_hooks hooks = { kit_scanned, NULL, kit_record, kit_segment, f };
 
 	return spool_open(&hooks);
 }

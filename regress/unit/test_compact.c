@@ -171,7 +171,7 @@ settled(void *arg, uint64_t id, struct loc loc, const struct spool_env *se)
 static size_t
 start_again(struct spool **s)
 {
-	struct spool_hooks hooks = { kit_scanned, note, kit_segment, &(struct kit_found){ msg, N, 0, 0 } };
+	struct spool_hooks hooks = { kit_scanned, NULL, note, kit_segment, &(struct kit_found){ msg, N, 0, 0 } };
 	size_t i, n = 0;
 
 	for (i = 0; i < N; i++) {

@@ -73,6 +73,22 @@ runs(void)
 	TEST(id_run(1795302540761, 0) > 200000000);
 }
 
+static bool
+never(uint32_t run)
+{
+	(void)run;
+	return false;
+}
+
+static bool
+twice(uint32_t run)
+{
+	static unsigned n;
+
+	(void)run;
+	return n++ < 2;
+}
+
 static void
 files(void)
 {
@@ -81,11 +97,24 @@ files(void)
 
 	if (!TEST(mkdtemp(dir) != NULL && chdir(dir) == 0))
 		return;
-	id_open();
+	id_open(0, 0, never);
 	a = id_lease(1);
-	id_open();
+	id_open(0, 0, never);
 	b = id_lease(1);
 	TEST(b >> 32 > a >> 32);
+	/* The file is lost and the clock was set back. */
+	unlink("last-run");
+	id_begin(0);
+	id_open((uint32_t)(b >> 32) + 5000, 0, never);
+	TEST_INT(id_lease(1) >> 32, (b >> 32) + 5001);
+	unlink("last-run");
+	id_begin(0);
+	id_open(0, ((int64_t)(b >> 32) + 1577836800 + 7000) * 1000, twice);
+	TEST_INT(id_lease(1) >> 32, (b >> 32) + 7003);
+	unlink("last-run");
+	id_begin(0);
+	id_open(UINT32_MAX, INT64_MAX, never);
+	TEST(id_lease(1) >> 32 < (b >> 32) + 1000);
 	unlink("last-run");
 	TEST(chdir("/") == 0 && rmdir(dir) == 0);
 }

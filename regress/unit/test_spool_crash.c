@@ -252,7 +252,7 @@ check(const char *dir)
 {
 	static struct account a[N];
 	struct kit_found f = { msg, N, 0, 0 };
-	struct spool_hooks hooks = { kit_scanned, note, kit_segment, &f };
+	struct spool_hooks hooks = { kit_scanned, NULL, note, kit_segment, &f };
 	struct spool *s;
 	unsigned bad;
 	size_t i;
