@@ -77,7 +77,7 @@ const char *prog_name(enum prog);		/* "listener" */
 #define P_job(F, L)		F(u64, job) F(u64, id) F(u32, generation) F(u16, action) F(str, domain) F(str, sender) F(u8, ret) \
 				F(str, envid) F(u8, body) F(u8, smtputf8) F(u32, flags) F(i64, arrival) F(i64, handed) F(u32, attempt) \
 				F(u8, old) F(u8, hurry) F(u8, ask) \
-				F(u32, segment) F(u64, offset) F(u64, length) L(job_rcpt, rcpts)
+				F(u32, segment) F(u64, offset) F(u64, length) F(u32, crc) L(job_rcpt, rcpts)
 #define P_job_ref(F, L)		F(u64, job)
 #define P_job_at(F, L)		F(u64, job) F(u64, hosts)
 #define P_held_rcpt(F, L)	F(u32, n)
@@ -177,7 +177,8 @@ enum ask_kind {
 };
 enum answer_status { ANSWER_NO, ANSWER_YES, ANSWER_TEMPFAIL };
 enum dns_status { DNS_OK, DNS_NONE /* no such name, or no data */, DNS_NULL_MX, DNS_TEMPFAIL, DNS_BAD };
-enum outcome { OUT_SENT, OUT_DEFER, OUT_BOUNCE, OUT_NOT_BEFORE /* not an attempt */ };
+enum outcome { OUT_SENT, OUT_DEFER, OUT_BOUNCE, OUT_NOT_BEFORE /* not an attempt */,
+	OUT_DAMAGED /* the bytes in the spool are not those that were accepted: nothing was sent */ };
 
 /* The enhanced code of what keeps mail on this host, whatever the other side would say. */
 #define DSN_OURS	"4.3.2"

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "body.h"
+#include "crc32c.h"
 
 #define CHUNK	64
 #define END_ROOM	8		/* for what put_end writes */
@@ -85,9 +86,9 @@ body_close(struct body *b)
 }
 
 void
-body_open(struct body *b, int fd, uint64_t offset, uint64_t length, bool stuff, struct convert_plan *plan)
+body_open(struct body *b, int fd, uint64_t offset, uint64_t length, uint32_t crc, bool stuff, struct convert_plan *plan)
 {
-	*b = (struct body){ .fd = fd, .offset = offset, .left = length, .stuff = stuff, .scan = { 0, true }, .sent = { 0, true },
+	*b = (struct body){ .fd = fd, .want = crc, .offset = offset, .left = length, .stuff = stuff, .scan = { 0, true }, .sent = { 0, true },
 	    .convert = plan != NULL ? convert_writer(plan) : NULL };
 }
 
@@ -143,6 +144,9 @@ body_next(struct body *b, const uint8_t **p, size_t *n)
 	if (b->left > 0 && (got = read_block(b, raw)) == -1)
 		return BODY_UNREADABLE;
 	*n = (size_t)got;
+	b->crc = crc32c(b->crc, raw, *n);
+	if (b->left == 0 && b->crc != b->want)
+		return BODY_DAMAGED;
 	found = body_look(&b->scan, raw, *n);
 	if (found & SCAN_UNFIT || (b->left == 0 && b->scan.last == '\r'))
 		return BODY_UNFIT;

@@ -24,16 +24,19 @@ struct body_scan {
 struct body {
 	int		 fd;
 	uint64_t	 offset, left;
+	uint32_t	 crc, want;	/* of what was read; of all of it */
 	bool		 stuff;		/* DATA: dots are stuffed, and the end is written */
 	struct body_scan scan, sent;	/* of what was read; of what leaves, which differs when it is converted */
 	struct convert	*convert;	/* NULL: it goes as it is */
 	struct buf	 converted;
 };
 
-enum body_status { BODY_MORE, BODY_END, BODY_UNREADABLE /* the file */, BODY_UNFIT /* a bare CR or LF, or a NUL */ };
+enum body_status { BODY_MORE, BODY_END, BODY_UNREADABLE /* the file */, BODY_UNFIT /* a bare CR or LF, or a NUL */,
+	BODY_DAMAGED /* not the bytes that were accepted: the last of them are kept back */ };
 
 /* plan: it is converted so, and outlives the body; NULL: not at all. What was open there is closed. */
-void	 body_open(struct body *, int fd, uint64_t offset, uint64_t length, bool stuff, struct convert_plan *plan);
+/* crc: CRC-32C of these bytes, as it was when they came in. */
+void	 body_open(struct body *, int fd, uint64_t offset, uint64_t length, uint32_t crc, bool stuff, struct convert_plan *plan);
 void	 body_close(struct body *);		/* at any time, also twice */
 /* How that message is made 7-bit, with its length then. NULL: it cannot be read. Freed by the caller. */
 struct convert_plan *body_plan(int fd, uint64_t offset, uint64_t length, bool force);

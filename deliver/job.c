@@ -91,6 +91,7 @@ job_new(const struct p_job *p)
 	j->handed = p->handed;
 	j->offset = p->offset;
 	j->length = p->length;
+	j->crc = p->crc;
 	j->nrcpt = j->open = p->rcpts_n;
 	for (i = 0; i < p->rcpts_n; i++) {
 		j->rcpts[i].n = p->rcpts[i].n;
@@ -171,6 +172,12 @@ job_done(struct job *j)
 }
 
 struct verdict
+verdict_damaged(void)
+{
+	return verdict(OUT_DAMAGED, "4.3.0", "the message is damaged on this host's disk");
+}
+
+struct verdict
 verdict(enum outcome outcome, const char *dsn, const char *text)
 {
 	struct verdict v = { .outcome = outcome, .text = text };
@@ -221,7 +228,7 @@ keep_verdict(struct job *j, struct rcpt *r, const struct verdict *v)
 void
 rcpt_note(struct job *j, struct rcpt *r, const struct verdict *v)
 {
-	if (r->noted && r->verdict.outcome == OUT_DEFER && v->outcome != OUT_DEFER)
+	if (r->noted && r->verdict.outcome == OUT_DEFER && v->outcome != OUT_DEFER && v->outcome != OUT_DAMAGED)
 		return;
 	r->noted = true;
 	keep_verdict(j, r, v);

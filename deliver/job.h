@@ -63,6 +63,7 @@ struct job {
 	uint64_t	 since;			/* ev_now_ms() when it began to wait */
 	struct seg	*seg;
 	uint64_t	 offset, length;
+	uint32_t	 crc;			/* of these bytes, as they were accepted */
 	struct job_relay *relay;		/* the hosts it was taken to, the last one tried first; NULL: none */
 	char		*mx;			/* the MX whose policy holds; NULL: none, or not known */
 	struct convert_plan *plan;		/* how it is made 7-bit; NULL: nobody asked yet */
@@ -84,6 +85,8 @@ void	 job_queue(struct edge *);
 /* No job that is not settled; with NULL for a queue, or all acknowledged. */
 bool	 job_all_done(void);
 
+/* The bytes that the queue has are not those that it accepted. */
+struct verdict verdict_damaged(void);
 struct verdict verdict(enum outcome, const char *dsn, const char *text);	/* our own words */
 /* What happened so far, for when nothing better comes: a temporary trouble replaces a final one, not the reverse. */
 void	 rcpt_note(struct job *, struct rcpt *, const struct verdict *);

@@ -320,11 +320,12 @@ hand_over(struct agent *a, struct mail *m)
 	struct job *j = m->job;
 	char text[160];
 	struct verdict v;
-	int fd = memfile(seg_fd(j->seg), j->offset, j->length);
+	int error, fd = memfile(seg_fd(j->seg), j->offset, j->length, j->crc);
 
 	if (fd == -1) {
-		snprintf(text, sizeof text, "no copy of the message can be made: %s", strerror(errno));
-		v = verdict(OUT_DEFER, "4.3.0", text);
+		error = errno;
+		snprintf(text, sizeof text, "no copy of the message can be made: %s", strerror(error));
+		v = error == EBADMSG ? verdict_damaged() : verdict(OUT_DEFER, "4.3.0", text);
 		mail_end(a, m, &v);
 		return;
 	}

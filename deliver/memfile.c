@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
+#include "crc32c.h"
 #include "memfile.h"
 
 static int
@@ -22,8 +23,9 @@ put(int to, const uint8_t *p, ssize_t n)
 }
 
 static int
-copy(int to, int from, uint64_t offset, uint64_t length)
+copy(int to, int from, uint64_t offset, uint64_t length, uint32_t want)
 {
+	uint32_t crc = 0;
 	static uint8_t block[256 * 1024];
 	ssize_t n;
 
@@ -35,20 +37,25 @@ copy(int to, int from, uint64_t offset, uint64_t length)
 			errno = EIO;		/* the file is shorter than the queue says */
 		if (n <= 0 || put(to, block, n) == -1)
 			return -1;
+		crc = crc32c(crc, block, (size_t)n);
 		offset += (uint64_t)n;
 		length -= (uint64_t)n;
+	}
+	if (crc != want) {
+		errno = EBADMSG;
+		return -1;
 	}
 	return 0;
 }
 
 int
-memfile(int fd, uint64_t offset, uint64_t length)
+memfile(int fd, uint64_t offset, uint64_t length, uint32_t crc)
 {
 	int mem = memfd_create("message", MFD_CLOEXEC | MFD_ALLOW_SEALING), saved;
 
 	if (mem == -1)
 		return -1;
-	if (copy(mem, fd, offset, length) == 0 &&
+	if (copy(mem, fd, offset, length, crc) == 0 &&
 	    fcntl(mem, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) == 0)
 		return mem;
 	saved = errno;

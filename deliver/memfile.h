@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-/* length bytes from offset of fd. -> a descriptor, or -1 with errno. */
-int	 memfile(int fd, uint64_t offset, uint64_t length);
+/* length bytes from offset of fd, whose CRC-32C is that. -> a descriptor, or -1 with errno; EBADMSG: they are others. */
+int	 memfile(int fd, uint64_t offset, uint64_t length, uint32_t crc);
 
 #endif

@@ -178,6 +178,8 @@ spoiled(struct conn *c, enum body_status status)
 
 	if (status == BODY_UNFIT)
 		v = verdict(OUT_BOUNCE, "5.6.0", "the message has a bare CR, a bare LF or a NUL and cannot be sent");
+	else if (status == BODY_DAMAGED)
+		v = verdict_damaged();
 	tx_undo(&c->tx[c->head]);
 	job_settle(j, &v);
 	let_go(&c->tx[c->head]);
@@ -194,7 +196,7 @@ stream(struct conn *c)
 
 	while (c->streaming && io_pending(c->io) < BODY_BLOCK) {
 		status = body_next(&c->body, &p, &n);
-		if (status == BODY_UNREADABLE || status == BODY_UNFIT) {
+		if (status != BODY_MORE && status != BODY_END) {
 			spoiled(c, status);
 			return false;
 		}
@@ -220,7 +222,7 @@ send_body(struct conn *c, struct tx *t)
 		return true;
 	}
 	body_close(&c->body);
-	body_open(&c->body, seg_fd(j->seg), j->offset, j->length, !t->bdat, t->plan);
+	body_open(&c->body, seg_fd(j->seg), j->offset, j->length, j->crc, !t->bdat, t->plan);
 	c->streaming = true;
 	return stream(c);
 }

@@ -10,7 +10,8 @@
 #include "log.h"
 #include "qid.h"
 
-static const char *const status[] = { [OUT_SENT] = "sent", [OUT_DEFER] = "deferred", [OUT_BOUNCE] = "bounced" };
+static const char *const status[] = { [OUT_SENT] = "sent", [OUT_DEFER] = "deferred", [OUT_BOUNCE] = "bounced",
+	[OUT_DAMAGED] = "held" };
 
 struct seconds {
 	char s[24];

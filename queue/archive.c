@@ -16,6 +16,7 @@
 #include "archive.h"
 #include "bounce.h"
 #include "child.h"
+#include "crc32c.h"
 #include "ev.h"
 #include "id.h"
 #include "log.h"
@@ -41,6 +42,7 @@ struct archive {
 	struct message	*copy;
 	struct body	*text;
 	uint64_t	 done_to;	/* offset in body */
+	uint32_t	 crc;		/* of what was copied */
 	archive_done	*done;
 	void		*arg;
 };
@@ -112,6 +114,7 @@ commit(struct archive *a)
 	a->copy->env.flags = text->scan.flags;
 	a->copy->message_id = message_strdup(a->copy, text->scan.message_id);
 	a->copy->len = text->len;
+	a->copy->crc = body_crc(text);
 	message_ready(a->copy, NULL);
 	spool_commit(ar.spool, text, &a->copy->env, stored, a);
 	ev_wake();
@@ -131,9 +134,12 @@ copy_slice(struct archive *a)
 			a->text->error = errno;
 			break;
 		}
+		a->crc = crc32c(a->crc, piece, want);
 		body_add(a->text, piece, want);
 		a->done_to += want;
 	}
+	if (a->text->error == 0 && a->done_to == a->body->len && a->crc != body_crc(a->body))
+		a->text->error = EIO;		/* what came in is not what is read back */
 	return a->text->error != 0 || a->done_to == a->body->len;
 }
 

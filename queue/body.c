@@ -156,6 +156,12 @@ body_add(struct body *b, const void *data, size_t n)
 	b->len += n;
 }
 
+uint32_t
+body_crc(const struct body *b)
+{
+	return b->priv->crc;
+}
+
 int
 body_read(const struct body *b, uint64_t off, void *to, size_t n)
 {

@@ -58,7 +58,7 @@ bounce_fate(uint8_t birth)
 {
 	static const enum mark fate[] = { [BIRTH_NONE] = MARK_PENDING, [BIRTH_FAILURE] = MARK_BOUNCED,
 	    [BIRTH_SUCCESS] = MARK_DELIVERED, [BIRTH_POSTMASTER] = MARK_BOUNCED, [BIRTH_DELAY] = MARK_PENDING,
-	    [BIRTH_ARCHIVE] = MARK_PENDING };
+	    [BIRTH_ARCHIVE] = MARK_PENDING, [BIRTH_DAMAGED] = MARK_PENDING };
 
 	return birth < sizeof(fate) / sizeof(fate[0]) ? fate[birth] : MARK_PENDING;
 }
@@ -77,7 +77,8 @@ bounce_owes(const struct message *m, uint32_t n, enum mark fate)
 	if (fate != MARK_BOUNCED)
 		return (notify & NOTIFY_SUCCESS) != 0 && (notify & NOTIFY_NEVER) == 0 && *m->env.sender != '\0' &&
 		    !m->rcpts[n].remote_dsn;
-	if (m->env.birth == BIRTH_POSTMASTER || m->env.birth == BIRTH_SUCCESS || m->env.birth == BIRTH_DELAY) {
+	if (m->env.birth == BIRTH_POSTMASTER || m->env.birth == BIRTH_SUCCESS || m->env.birth == BIRTH_DELAY ||
+	    m->env.birth == BIRTH_DAMAGED) {
 		log_as("bounce", LOG_LV_WARN, "%s: the notice to <%s> cannot be delivered: dropped", qid_text(m->id).s,
 		    m->env.rcpts[n].addr);
 		return false;
@@ -179,6 +180,8 @@ settle_part(struct notice *no)
 
 	if (m != NULL && no->kind == BIRTH_DELAY)
 		settle_delay(m, no);
+	else if (m != NULL && no->kind == BIRTH_DAMAGED)
+		m->pins--;
 	else if (m != NULL)
 		settle_ends(m, no);
 	if (m != NULL && no->kind != BIRTH_DELAY && no->settled < no->n)
@@ -220,6 +223,11 @@ give_back(struct notice *no)
 	struct message *m = ready_find(no->parent);
 	uint32_t i;
 
+	if (no->kind == BIRTH_DAMAGED) {
+		log_error("%s: the postmaster cannot be told that it is damaged", qid_text(no->parent).s);
+		settle(no);
+		return;
+	}
 	for (i = 0; m != NULL && i < no->n; i++)
 		if (no->kind == BIRTH_DELAY)
 			m->rcpts[no->rcpt[i]].delay = DELAY_OWED;
@@ -237,7 +245,7 @@ stored(void *arg, int error, struct loc loc, uint64_t body_off)
 {
 	static const char *const what[] = { [BIRTH_FAILURE] = "sender non-delivery notification",
 	    [BIRTH_SUCCESS] = "sender delivery status notification", [BIRTH_POSTMASTER] = "postmaster non-delivery notification",
-	    [BIRTH_DELAY] = "sender delay notification" };
+	    [BIRTH_DELAY] = "sender delay notification", [BIRTH_DAMAGED] = "postmaster damage notification" };
 	struct notice *no = arg;
 	struct message *m = no->m;
 
@@ -292,6 +300,7 @@ store(struct notice *no)
 	no->m->env.flags = body->scan.flags;
 	no->m->message_id = message_strdup(no->m, body->scan.message_id);
 	no->m->len = body->len;
+	no->m->crc = body_crc(body);
 	message_ready(no->m, NULL);
 	buf_free(&text);
 	buf_free(&list);
@@ -434,6 +443,29 @@ write_notices(struct message *m)
 		start(late);
 	if (good == NULL && bad == NULL && late == NULL)
 		ready_settle(m);
+}
+
+void
+bounce_damaged(struct message *m)
+{
+	struct notice *no = xcalloc(1, sizeof(*no));
+	uint32_t i;
+
+	no->rcpt = xcalloc(m->env.rcpts_n + 1, sizeof(*no->rcpt));
+	for (i = 0; i < m->env.rcpts_n; i++)
+		if (m->rcpts[i].state == R_HELD)
+			no->rcpt[no->n++] = i;
+	bo.making++;
+	if (no->n == 0 || m->env.birth == BIRTH_DAMAGED) {
+		notice_free(no);
+		return;
+	}
+	m->pins++;		/* until it is told */
+	no->parent = m->id;
+	no->kind = BIRTH_DAMAGED;
+	no->to = xasprintf("postmaster@%s", child_conf()->domain);
+	no->id = id_birth(no->parent, no->kind, no->rcpt[0]);
+	start(no);
 }
 
 static bool

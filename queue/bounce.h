@@ -10,8 +10,10 @@
 #include "message.h"
 
 /* What a message gives birth to; a number on the disk. */
-enum birth { BIRTH_NONE, BIRTH_FAILURE, BIRTH_SUCCESS, BIRTH_POSTMASTER, BIRTH_DELAY, BIRTH_ARCHIVE };
+enum birth { BIRTH_NONE, BIRTH_FAILURE, BIRTH_SUCCESS, BIRTH_POSTMASTER, BIRTH_DELAY, BIRTH_ARCHIVE, BIRTH_DAMAGED };
 
+/* Its bytes on the disk are wrong, and it is held: the postmaster is told. */
+void	 bounce_damaged(struct message *);
 void	 bounce_init(struct spool *);
 /* Must somebody be told of this end before the mark is set? */
 bool	 bounce_owes(const struct message *, uint32_t n, enum mark fate);

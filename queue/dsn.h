@@ -29,6 +29,7 @@ struct dsn {
 	const char	*hostname, *to, *id, *parent, *boundary;	/* ids as text */
 	bool		 postmaster;		/* about a message without a sender */
 	bool		 archive;		/* ... which was a copy for the archive */
+	bool		 damaged;		/* to the postmaster: its bytes on the disk are wrong, it is held */
 	int64_t		 now, arrival;		/* ms */
 	const char	*envid, *message_id;	/* ENVID without xtext (or "") */
 	uint64_t	 size;			/* of the message */

@@ -34,6 +34,8 @@ all_told(const struct dsn *d)
 const char *
 dsn_subject(const struct dsn *d)
 {
+	if (d->damaged)
+		return "Postmaster: a message is damaged on the disk and is held";
 	if (d->archive)
 		return "Postmaster: a copy for the archive could not be delivered";
 	if (d->postmaster)
@@ -50,6 +52,11 @@ dsn_subject(const struct dsn *d)
 static const char *
 beginning(const struct dsn *d)
 {
+	if (d->damaged)
+		return "A message for the recipients below is not on the disk as it was accepted.\r\n"
+		    "Nothing of it was sent. It is held, and a copy of what is there is in the\r\n"
+		    "spool's quarantine folder. You get this as the postmaster; nobody else is\r\n"
+		    "told. `posternctl queue bounce` tells its sender; look after the disk.\r\n";
 	if (d->archive)
 		return "A copy for the archive, which is attached, could not be delivered and will\r\n"
 		    "not be tried again. You get this as the postmaster; nobody else is told.\r\n"

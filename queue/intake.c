@@ -321,6 +321,7 @@ on_TX_COMMIT(struct edge *e, uint32_t id, struct p_none *p, int fd)
 	m = tx->m;
 	m->env.flags = tx->body->scan.flags;
 	m->len = tx->body->len;
+	m->crc = body_crc(tx->body);
 	m->message_id = message_strdup(m, tx->body->scan.message_id);
 	message_ready(m, NULL);
 	archive_begin(m, tx->body, archived, tx);

@@ -276,7 +276,7 @@ tell(const struct job *j)
 	    .body = m->env.body, .smtputf8 = m->env.smtputf8, .flags = m->env.flags, .arrival = ev_time_ms() - clock_age(m->env.arrival),
 	    .handed = ev_time_ms(), .old = m->old, .hurry = j->d->hurry, .ask = j->d->kind == ACTION_RELAY && sched_asks_hosts(j->d),
 	    .segment = m->loc.seg, .offset = m->body_off,
-	    .length = m->len, .rcpts = rcpts };
+	    .length = m->len, .crc = m->crc, .rcpts = rcpts };
 
 	fill_rcpts(j, &p);
 	send_JOB(jb.deliver, 0, &p, -1);

@@ -123,6 +123,7 @@ load_record(const struct index_msg *row)
 	m->loc = row->loc;
 	m->body_off = se.body_off;
 	m->len = se.body_len;
+	m->crc = se.body_crc;
 	m->row = m->old = true;
 	m->message_id = message_strdup(m, row->message_id);
 	message_ready(m, se.marks);

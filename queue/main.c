@@ -10,6 +10,7 @@
 #include "clock.h"
 #include "control.h"
 #include "control_pause.h"
+#include "damage.h"
 #include "doubles.h"
 #include "errand.h"
 #include "ev.h"
@@ -68,6 +69,7 @@ open_all(void)
 	job_init(spool);
 	bounce_init(spool);
 	doubles_init(spool);
+	damage_init(spool);
 	archive_init(spool);
 	intake_init(spool, index_);
 	control_init(spool, index_);

@@ -168,6 +168,7 @@ spool_read_env(struct spool *s, struct loc loc, struct spool_env *e)
 	e->marks = buf_data(&e->buf) + REC_HEAD;
 	e->body_off = loc.off + rec_body_off(&h);
 	e->body_len = h.body_len;
+	e->body_crc = h.body_crc;
 	if ((wrong = marks_decode(e->marks, e->marks, h.nrcpt, g->version)) > 0)
 		marks_mended(s, loc, wrong, e->marks, h.nrcpt);
 	r = (struct rd){ buf_data(&e->buf) + rec_env_off(&h), h.env_len, false };
@@ -179,6 +180,19 @@ spool_read_env(struct spool *s, struct loc loc, struct spool_env *e)
 		return -1;
 	}
 	return 0;
+}
+
+int
+spool_aside(struct spool *s, struct loc loc)
+{
+	struct seg *g = place(s, loc.seg, loc.off);
+	uint8_t head[REC_HEAD];
+	struct rec_head h;
+
+	if (g == NULL || read_at(g, head, sizeof head, loc.off) != REC_HEAD || !rec_get(head, g->rnd, &h) ||
+	    !rec_fits(&h, g->size - loc.off))
+		return -1;
+	return quarantine(g->fd, g->no, loc.off, rec_len(&h));
 }
 
 void

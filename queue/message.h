@@ -69,6 +69,7 @@ struct message {
 	struct p_env	 env;			/* strings in the arena, rcpts too while they are few */
 	struct loc	 loc;
 	uint64_t	 body_off, len;
+	uint32_t	 crc;			/* CRC-32C of the message, as it came in */
 	struct rcpt	*rcpts;			/* beside env.rcpts */
 	uint8_t		*marks;			/* their marks, as in the record */
 	uint32_t	 count[R__N];		/* recipients by state */

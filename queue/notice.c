@@ -8,6 +8,7 @@
 #include <string.h>
 #include "child.h"
 #include "clock.h"
+#include "crc32c.h"
 #include "dsn.h"
 #include "ev.h"
 #include "notice.h"
@@ -55,7 +56,7 @@ action_of(const struct message *m, const struct notice *no, uint32_t n)
 	const struct conf *c = child_conf();
 	int i;
 
-	if (no->kind == BIRTH_DELAY)
+	if (no->kind == BIRTH_DELAY || no->kind == BIRTH_DAMAGED)
 		return DSN_DELAYED;
 	if (m->rcpts[n].fate == MARK_BOUNCED)
 		return DSN_FAILED;
@@ -84,7 +85,7 @@ dsn_rcpt(const struct message *m, const struct notice *no, uint32_t n)
 	    .told = e->notify == NOTIFY_DEFAULT || (e->notify & NOTIFY_FAILURE) != 0, .status = l->dsn, .code = l->code, .text = l->text, .relay = l->relay,
 	    .when = l->when != 0 ? clock_wall(l->when) : 0 };
 
-	if (r.action == DSN_DELAYED)
+	if (r.action == DSN_DELAYED && no->kind != BIRTH_DAMAGED)
 		r.until = clock_wall(clock_born(m->env.arrival) + (int64_t)result_policy(m, n).lifetime);
 	return r;
 }
@@ -110,6 +111,9 @@ read_back(struct spool *sp, const struct message *m, bool header_only, struct ds
 	uint8_t *p = xmalloc(len + 1);
 	ssize_t got = spool_read(sp, m->loc.seg, m->body_off, p, len);
 
+	/* What is not what was accepted is nobody's words. */
+	if (d->damaged || (got == (ssize_t)m->len && crc32c(0, p, len) != m->crc))
+		got = 0;
 	d->headers_only = header_only || m->env.ret == RET_HDRS || m->len > RETURN_MAX || got != (ssize_t)len;
 	d->returned = (struct blob){ p, got > 0 ? (size_t)got : 0 };
 	d->eightbit = false;
@@ -130,7 +134,8 @@ notice_compose(struct spool *sp, const struct message *m, const struct notice *n
 	uint32_t listed = no->n < LISTED_MAX ? no->n : LISTED_MAX;
 	struct dsn_rcpt *v = xcalloc(listed, sizeof(*v));
 	struct dsn d = { .hostname = child_conf()->hostname, .to = no->to, .id = id.s, .parent = parent.s, .boundary = boundary,
-	    .postmaster = no->kind == BIRTH_POSTMASTER, .archive = no->kind == BIRTH_POSTMASTER && m->env.birth == BIRTH_ARCHIVE,
+	    .postmaster = no->kind == BIRTH_POSTMASTER, .damaged = no->kind == BIRTH_DAMAGED,
+	    .archive = no->kind == BIRTH_POSTMASTER && m->env.birth == BIRTH_ARCHIVE,
 	    .now = ev_time_ms(), .arrival = m->env.arrival,
 	    .envid = m->env.envid, .message_id = m->message_id, .size = m->len, .rcpts = v, .nrcpt = listed,
 	    .more = no->n - listed, .utf8 = needs_utf8(m, no, listed) };

@@ -86,25 +86,6 @@ decode(const struct scan *sc, struct p_env *env)
 	return false;
 }
 
-/* Puts the stretch aside; a record whose envelope is good is marked then, so that it lives no longer. */
-static bool
-put_aside(struct spool *s, struct seg *g, const struct scan *sc)
-{
-	struct p_env env;
-
-	log_error("segment %08x is damaged at %llu", g->no, (unsigned long long)sc->at);
-	if (sc->env != NULL && decode(sc, &env)) {
-		log_error("%s: message damaged on the disk: from=<%s>, %u recipients, not delivered", qid_text(env.id).s,
-		    env.sender, env.rcpts_n);
-		p_env_free(&env);
-	}
-	if (quarantine(g->fd, g->no, sc->at, sc->len) == -1)
-		return false;
-	if (sc->env != NULL)
-		seg_retire(s, g, sc->at, sc->head.nrcpt, MARK_NEVER);
-	return true;
-}
-
 static bool
 report(struct spool *s, struct seg *g, struct scan *sc, const struct spool_hooks *hooks)
 {
@@ -125,12 +106,28 @@ report(struct spool *s, struct seg *g, struct scan *sc, const struct spool_hooks
 	return true;
 }
 
-static void
-torn(struct spool *s, struct seg *g, const struct scan *sc)
+/* A stretch that is no record: it is kept for people. */
+static bool
+put_aside(struct seg *g, const struct scan *sc)
 {
-	log_info("segment %08x ends in a torn record at %llu, which was never answered", g->no, (unsigned long long)sc->at);
-	if (sc->env != NULL)
-		seg_retire(s, g, sc->at, sc->head.nrcpt, MARK_NEVER);
+	log_error("segment %08x is damaged at %llu", g->no, (unsigned long long)sc->at);
+	return quarantine(g->fd, g->no, sc->at, sc->len) == 0;
+}
+
+/*
+ * The envelope is good, the message is not. Whether it was answered cannot be told of the last one, so it lives as any other: deliver finds
+ * what is wrong, and it is held. Nobody needs the bytes of what is done.
+ */
+static bool
+damaged(struct spool *s, struct seg *g, struct scan *sc, const struct spool_hooks *hooks)
+{
+	bool kept;
+
+	if (!marks_live(sc->marks, sc->head.nrcpt))
+		return report(s, g, sc, hooks);
+	log_error("segment %08x: the message at %llu is damaged", g->no, (unsigned long long)sc->at);
+	kept = quarantine(g->fd, g->no, sc->at, sc->len) == 0;
+	return report(s, g, sc, hooks) && kept;
 }
 
 /* -> up to where the segment need not be looked at again */
@@ -145,10 +142,12 @@ scan_segment(struct spool *s, struct seg *g, uint64_t from, const struct spool_h
 	while ((what = scan_next(&sc)) != SCAN_END && what != SCAN_SEAL) {
 		if (what == SCAN_GOOD)
 			complete &= report(s, g, &sc, hooks);
+		else if (sc.env != NULL)
+			complete &= damaged(s, g, &sc, hooks);
 		else if (what == SCAN_DAMAGE)
-			complete &= put_aside(s, g, &sc);
+			complete &= put_aside(g, &sc);
 		else
-			torn(s, g, &sc);
+			log_info("segment %08x ends in a torn record at %llu, which was never answered", g->no, (unsigned long long)sc.at);
 	}
 	if (sc.unreadable)
 		log_error("segment %08x cannot be read in full; it is kept", g->no);

@@ -123,7 +123,7 @@ is_born(const struct spool_record *rec)
 {
 	const struct p_env *e = &rec->env;
 
-	return e->birth != BIRTH_NONE && e->birth != BIRTH_ARCHIVE && e->rcpts_n > 0 &&
+	return e->birth != BIRTH_NONE && e->birth != BIRTH_ARCHIVE && e->birth != BIRTH_DAMAGED && e->rcpts_n > 0 &&
 	    !(rec->letters && rec->marks[0] == MARK_REMOVED);
 }
 

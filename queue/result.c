@@ -10,6 +10,7 @@
 #include "addr.h"
 #include "bounce.h"
 #include "child.h"
+#include "damage.h"
 #include "clock.h"
 #include "greylist.h"
 #include "history.h"
@@ -204,6 +205,10 @@ take_one(struct message *m, struct job *j, const struct p_job_result *p, const s
 		not_before(m, r->n, j->d, p->rest_ms, *r->text != '\0' ? &why : NULL);
 		return;
 	}
+	if (r->outcome == OUT_DAMAGED) {
+		damage_found(m, r->n, r->dsn, r->text);
+		return;
+	}
 	m->rcpts[r->n].remote_dsn = r->remote_dsn != 0;
 	if (r->outcome != OUT_SENT || m->env.rcpts[r->n].notify & NOTIFY_SUCCESS)
 		rcpt_last(m, r->n, r->code, r->dsn, r->text, r->relay);
@@ -231,6 +236,7 @@ result_take(struct message *m, struct job *j, const struct p_job_result *p)
 		good = good || p->results[i].outcome == OUT_SENT;
 	}
 	ready_marks_write();
+	damage_tell(m);
 	if (good)
 		dest_good(j->d);
 }

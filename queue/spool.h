@@ -35,6 +35,7 @@ struct body {			/* up to 128 KiB in memory (64 MiB for all), beyond that its own
 struct body *body_new(struct spool *, const struct p_env *);
 void	 body_add(struct body *, const void *, size_t);	/* failures stay in ->error */
 int	 body_read(const struct body *, uint64_t off, void *, size_t);	/* what is in it so far; -1/errno */
+uint32_t body_crc(const struct body *);			/* CRC-32C of what is in it so far */
 void	 body_free(struct body *);			/* aborts: nothing of it can surface */
 
 /*
@@ -103,11 +104,14 @@ struct spool_env {
 	struct p_env	 env;
 	uint8_t		*marks;
 	uint64_t	 body_off, body_len;
+	uint32_t	 body_crc;
 };
 int	 spool_read_env(struct spool *, struct loc, struct spool_env *);
 void	 spool_env_free(struct spool_env *);
 ssize_t	 spool_read(struct spool *, uint32_t seg, uint64_t off, void *, size_t);
 int	 spool_fd(struct spool *, uint32_t seg);	/* a new read-only descriptor of it, for deliver; -1/errno */
+/* A copy of that record for people, in quarantine/. -1: logged */
+int	 spool_aside(struct spool *, struct loc);
 /*
  * Compaction, a step of the main loop: empties old segments that hold little, a slice at a time. A record is left where it is while
  * may says no; moved is called when its copy is durable and the old record void, and everything that knows "from" must then say "to".

@@ -116,3 +116,53 @@ def test_segment_that_cannot_be_opened():
         sink.wait(1)
         p.wait_empty()
         assert len(sink.mails) == 1
+
+
+def flip(p, mark):
+    """One bit of the one message on the disk that has these bytes."""
+    for name in segments(p):
+        with open(name, "r+b") as f:
+            at = f.read().find(mark)
+            if at != -1:
+                f.seek(at)
+                f.write(bytes([mark[0] ^ 1]))
+                return
+    raise AssertionError("no %r on the disk" % mark)
+
+
+def test_damaged_on_the_disk():
+    """Small and large, to a server and to a mailbox, found by the running queue and by its start: nothing wrong arrives."""
+    conf = "action local maildir \"$dir/mail/%{user}\" user $account\nmatch from any for domain example.test action local\n" + \
+        RELAY.replace(LOCAL, "")
+    far = b"Subject: x\r\n\r\n" + (b"w" * 70 + b"\r\n") * 3000 + b"THE-LARGE-ONE\r\n"
+    with Sink() as sink, Postern(conf, sink=sink.port) as p:
+        assert p.ctl("pause", "delivery")[0] == 0
+        ids = [send(p, "me@example.test", ["a@far.test"], b"Subject: x\r\n\r\nTHE-SMALL-ONE\r\n"),
+               send(p, "me@example.test", ["b@far.test"], far),
+               send(p, "me@example.test", ["box@example.test"], b"Subject: x\r\n\r\nTHE-LOCAL-ONE\r\n"),
+               send(p, "me@example.test", ["box@example.test"], b"Subject: x\r\n\r\nTHE-LAST-ONE\r\n")]
+        for mark in (b"THE-SMALL-ONE", b"THE-LARGE-ONE", b"THE-LOCAL-ONE"):
+            flip(p, mark)
+        assert p.ctl("resume", "delivery")[0] == 0
+        assert len(p.wait_mail("postmaster", 3)) == 3
+        until(lambda: len(p.mail("box")) == 1)
+        assert p.queued() == 3 and p.ctl_json("queue", "count")[0]["held"] == 3
+        assert len(os.listdir(os.path.join(p.spool, "quarantine"))) == 3
+        assert not sink.mails and b"THE-LAST-ONE" in p.mail("box")[0]
+        for qid in ids[:3]:
+            assert qid in "".join(m.decode() for m in p.mail("postmaster"))
+            p.wait_log(qid + ".*4.3.0.*damaged")
+
+
+def test_last_one_damaged():
+    """Behind it there is nothing, so it might be torn; but it was answered, and somebody is told."""
+    with Sink() as sink, Postern(RELAY, sink=sink.port) as p:
+        assert p.ctl("pause", "delivery")[0] == 0
+        qid = send(p, "me@example.test", ["a@far.test"], b"Subject: x\r\n\r\nTHE-ONE\r\n")
+        p.kill9()
+        flip(p, b"THE-ONE")
+        os.unlink(os.path.join(p.spool, "index.db"))
+        p.start()
+        p.ctl("resume", "delivery")
+        assert qid in p.wait_mail("postmaster")[0].decode()
+        assert os.listdir(os.path.join(p.spool, "quarantine")) and not sink.mails and p.queued() == 1

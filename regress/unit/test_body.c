@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "body.h"
+#include "crc32c.h"
 #include "test.h"
 
 static int
@@ -28,7 +29,7 @@ all(const void *in, size_t len, bool stuff, char *out, size_t *n)
 	size_t k;
 	enum body_status s;
 
-	body_open(&b, fd, 0, len, stuff, NULL);
+	body_open(&b, fd, 0, len, crc32c(0, in, len), stuff, NULL);
 	*n = 0;
 	while ((s = body_next(&b, &p, &k)) == BODY_MORE || s == BODY_END) {
 		memcpy(out + *n, p, k);
@@ -92,10 +93,37 @@ test_short_file(void)
 	const uint8_t *p;
 	size_t n;
 
-	body_open(&b, fd, 0, 6, true, NULL);
+	body_open(&b, fd, 0, 6, 0, true, NULL);
 	TEST_INT(body_next(&b, &p, &n), BODY_MORE);
 	TEST_INT(body_next(&b, &p, &n), BODY_UNREADABLE);
 	close(fd);
+}
+
+/* One bit on the disk, in the first block or the last: the end never leaves. */
+static void
+test_damaged(void)
+{
+	static char in[3 * BODY_BLOCK];
+	uint32_t crc;
+	size_t i, n;
+
+	for (i = 0; i < sizeof in; i++)
+		in[i] = i % 64 == 62 ? '\r' : i % 64 == 63 ? '\n' : 'x';
+	crc = crc32c(0, in, sizeof in);
+	for (i = 10; i < sizeof in; i += sizeof in - 64) {
+		struct body b;
+		const uint8_t *p;
+		int fd;
+
+		in[i] ^= 1;
+		fd = file_of(in, sizeof in);
+		body_open(&b, fd, 0, sizeof in, crc, true, NULL);
+		TEST_INT(body_next(&b, &p, &n), BODY_MORE);
+		TEST_INT(body_next(&b, &p, &n), BODY_MORE);
+		TEST_INT(body_next(&b, &p, &n), BODY_DAMAGED);
+		close(fd);
+		in[i] ^= 1;
+	}
 }
 
 /* A slow and plain way to say the same. */
@@ -152,6 +180,7 @@ main(void)
 	test_small();
 	test_unfit();
 	test_short_file();
+	test_damaged();
 	test_edges();
 	return test_end("body");
 }

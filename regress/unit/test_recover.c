@@ -125,7 +125,7 @@ expect(const char *what, uint32_t lost, size_t aside)
 		forget();
 		s = kit_open(&f);
 		for (i = 0; i < N; i++) {
-			bool right = lost & 1u << i ? msg[i].found == 0 || (msg[i].found == 1 && msg[i].right) :
+			bool right = lost & 1u << i ? msg[i].found <= 1 :
 			    msg[i].found == 1 && msg[i].right;
 			if (!TEST(right))
 				fprintf(stderr, "\t%s, round %d: message %zu found %u, right %d\n", what, round, i, msg[i].found,
@@ -168,6 +168,7 @@ one_record(void)
 	fresh();
 	flip(shared, m->body_off + m->len - 1);
 	expect("message", 1 << 9, 1);
+	TEST(msg[9].found == 1 && !msg[9].right);
 	fresh();
 	zero(shared, m->loc.off, 4);
 	zero(shared, msg[10].loc.off + 50, 1000);
@@ -183,8 +184,6 @@ one_record(void)
 static void
 ranges(void)
 {
-	struct stat st;
-
 	fresh();
 	zero(shared, msg[4].loc.off + 100, msg[8].loc.off - msg[4].loc.off);
 	expect("zeros over four", 0x1f << 4, 1);
@@ -205,8 +204,8 @@ ranges(void)
 	expect("own one cut", 1 << OWN, 1);
 	fresh();
 	flip(shared, msg[N - 1].body_off + 1);	/* as a torn write looks */
-	expect("torn tail", 1u << (N - 1), 0);
-	TEST(stat("work/quarantine", &st) == 0 && kit_count("work/quarantine") == 0);
+	expect("torn tail", 1u << (N - 1), 1);
+	TEST_INT(msg[N - 1].found, 1);		/* it may have been answered: it is there to be held */
 }
 
 static void

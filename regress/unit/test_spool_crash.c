@@ -223,7 +223,7 @@ account_for(const struct kit_msg *m, const struct account *a, uint8_t mark)
 		return complain(m->id, m->found == 0 ? "was answered and is lost" : "was marked by nobody");
 	if (a->marked && m->found && mark != 'd' && !power_cut)
 		return complain(m->id, "lost its mark");
-	if (m->found && !m->right)
+	if (m->found && !m->right && a->answered)
 		return complain(m->id, "is changed");
 	return 0;
 }
