@@ -141,7 +141,7 @@ check: deps
 	@B=$(B) SAN=$(SAN) regress/run check
 crash: unit-build $(PRELOADS)
 system: $(B)/crash/slowdisk.so
-lint system crash soak: all
+lint system model crash soak: all
 	@B=$(B) SAN=$(SAN) regress/run $@
 fuzz: fuzz-build
 	@B=$(B) LIBFUZZER=$(LIBFUZZER) regress/run fuzz
@@ -166,6 +166,6 @@ install: all
 	install -m 644 etc/fail2ban/filter.d/postern.conf $(I)/share/postern/fail2ban/
 	[ -e $(DESTDIR)$(CONFDIR)/postern.conf ] || install -m 644 etc/postern.conf $(DESTDIR)$(CONFDIR)/
 
-.PHONY: all force unit unit-build fuzz fuzz-build deps deps-build run check lint system crash soak bench clean install
+.PHONY: all force unit unit-build fuzz fuzz-build deps deps-build run check lint system model crash soak bench clean install
 .DELETE_ON_ERROR:
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)

@@ -23,6 +23,7 @@ python3			/usr/bin/python3
 python3-aiosmtpd	/usr/lib/python3/dist-packages/aiosmtpd/__init__.py
 nsd			nsd
 strace			strace
+spin			spin
 mandoc			mandoc
 iproute2		ip
 faketime		faketime
