@@ -172,6 +172,14 @@ settle_ends(struct message *m, struct notice *no)
 	}
 }
 
+/* They are held already. */
+static void
+settle_damaged(struct message *m, struct notice *no)
+{
+	m->pins--;
+	no->settled = no->n;
+}
+
 /* -> nothing of it is left to be done, and it is gone. A message stays in memory until all of its recipients are settled. */
 static bool
 settle_part(struct notice *no)
@@ -181,7 +189,7 @@ settle_part(struct notice *no)
 	if (m != NULL && no->kind == BIRTH_DELAY)
 		settle_delay(m, no);
 	else if (m != NULL && no->kind == BIRTH_DAMAGED)
-		m->pins--;
+		settle_damaged(m, no);
 	else if (m != NULL)
 		settle_ends(m, no);
 	if (m != NULL && no->kind != BIRTH_DELAY && no->settled < no->n)

@@ -146,7 +146,7 @@ def test_damaged_on_the_disk():
         assert p.ctl("resume", "delivery")[0] == 0
         assert len(p.wait_mail("postmaster", 3)) == 3
         until(lambda: len(p.mail("box")) == 1)
-        assert p.queued() == 3 and p.ctl_json("queue", "count")[0]["held"] == 3
+        until(lambda: p.queued() == 3 and p.ctl_json("queue", "count")[0]["held"] == 3)
         assert len(os.listdir(os.path.join(p.spool, "quarantine"))) == 3
         assert not sink.mails and b"THE-LAST-ONE" in p.mail("box")[0]
         for qid in ids[:3]:
