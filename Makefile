@@ -4,7 +4,7 @@
 #   make check        everything short                   make install  DESTDIR= PREFIX=
 #   make deps         Debian packages and accounts       make clean
 #   make unit | lint | system | fuzz | crash | soak | bench            the parts of check, or longer versions of them
-#   make bench BENCH=newsletter | waiting                              half a million recipients at once; a million that wait
+#   make bench BENCH=newsletter | waiting | backlog                    half a million recipients at once; a million that wait; a host that was down
 #   SAN=1, V=1        address and undefined sanitizers, in a build folder of their own; the commands shown
 #   DEV=1             a warning is an error (in .ci/run, and for whoever changes something)      CC=clang works too
 
