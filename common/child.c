@@ -40,8 +40,7 @@ static struct {
 	struct edge		**peer;		/* all edges to siblings */
 	size_t			 npeer, cap;
 	struct missing		*missing;
-	bool			 quit, started;
-	bool			 to_stderr;	/* the log */
+	bool			 quit;
 } child;
 
 /* ---- edges ---- */
@@ -191,21 +190,11 @@ on_CONF(struct edge *parent, uint32_t id, struct p_conf *p, int fd)
 		fatalx("the parent's configuration does not parse: %s", errors.n > 0 ? errors.v[0].text : "no reason");
 	conf_errors_free(&errors);
 	free(text);
-	log_level(child.conf->log_level);
+	log_level(p->verbose ? LOG_LV_DEBUG : child.conf->log_level);
 	if (child.ops->conf != NULL)
 		child.ops->conf(child.conf);
 	if (old != NULL)
 		conf_free(old);
-}
-
-void
-on_LOG(struct edge *parent, uint32_t id, struct p_log *p, int fd)
-{
-	(void)parent;
-	(void)id;
-	log_target(fd, p->kind, child.conf->log_format);
-	log_console(!child.started);
-	child.to_stderr = p->kind == LOG_TO_STDERR;
 }
 
 void
@@ -216,11 +205,6 @@ on_START(struct edge *parent, uint32_t id, struct p_none *p, int fd)
 	(void)fd;
 	if (child.ops->start != NULL)
 		child.ops->start();
-	child.started = true;
-	log_console(false);
-	/* Whoever typed the command is not kept any longer. */
-	if (!child.to_stderr && dup2(STDIN_FILENO, STDERR_FILENO) == -1)
-		fatal("dup of /dev/null");
 	send_READY(parent, 0, NULL, -1);
 }
 

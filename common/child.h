@@ -3,7 +3,7 @@
  *
  * main() of a program is: child_start(); while (child_turn()) { its own steps }; return child_end().
  * child_start: descriptor 3 is the edge to the parent; drops rights (priv.h) as argv says; sets title, log and loop.
- * The parent then sends CONF, LOG, its own messages, EDGE for each peer, START. A child ends when that edge closes.
+ * The parent then sends CONF, its own messages, EDGE for each peer, START. A child ends when that edge closes.
  */
 #ifndef CHILD_H
 #define CHILD_H

@@ -11,6 +11,7 @@
 
 static struct {
 	struct event_base	*base;
+	struct event		*soon;			/* the log has lines that could not leave */
 	struct ev_defer		*first, **last;
 	bool			 wake;
 	uint64_t		 mono;
@@ -57,7 +58,8 @@ ev_init(void)
 	loop.last = &loop.first;
 	/* Without any event at all the loop would not wait. */
 	keep = event_new(loop.base, -1, EV_PERSIST, took_a_look, NULL);
-	if (keep == NULL || event_add(keep, &hour) == -1)
+	loop.soon = event_new(loop.base, -1, 0, took_a_look, NULL);
+	if (keep == NULL || loop.soon == NULL || event_add(keep, &hour) == -1)
 		fatalx("event_new");
 	clocks();
 }
@@ -76,6 +78,17 @@ run_deferred(void)
 	}
 }
 
+/* The turn waits no longer than the log's lines may. */
+static void
+flush_log(void)
+{
+	unsigned ms = log_flush();
+	struct timeval tv = { ms / 1000, ms % 1000 * 1000 };
+
+	if (ms > 0 && event_add(loop.soon, &tv) == -1)
+		fatal("event_add");
+}
+
 void
 ev_turn(void)
 {
@@ -84,7 +97,7 @@ ev_turn(void)
 	/* First the log: a line must not come after what another process says in answer to what leaves below. */
 	log_flush();
 	run_deferred();
-	log_flush();
+	flush_log();
 	if (loop.wake)
 		flags |= EVLOOP_NONBLOCK;
 	/* Before the callbacks: what they ask for is meant for the turn after this. */

@@ -1,8 +1,8 @@
 /*
  * log: see log.h.
  *
- * Text lines look like syslog's files do, for people and for pflogsumm. Lines wait in one buffer until log_flush; what the
- * device does not take at once is counted and dropped, and the count is logged when it takes lines again.
+ * Lines wait in one buffer until log_flush, and longer while the device takes none: a syslog that is restarted gets them when it is there
+ * again. What there is no room for is counted and dropped, and the count is logged when the device takes lines again.
  */
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -12,41 +12,33 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 #include "buf.h"
 #include "log.h"
+#include "log_line.h"
 
-#define LINE_MAX_LOG	8192
-#define GATHER_MAX	(256 * 1024)
-
-static const struct {
-	const char	*prefix;	/* in front of the text, as Postfix has it */
-	const char	*name;		/* in JSON */
-	int		 priority;
-} levels[] = {
-	[LOG_LV_ERROR] = { "error: ", "error", LOG_ERR },
-	[LOG_LV_WARN] = { "warning: ", "warning", LOG_WARNING },
-	[LOG_LV_INFO] = { "", "info", LOG_INFO },
-	[LOG_LV_DEBUG] = { "", "debug", LOG_DEBUG },
-};
+#define GATHER_MAX	(256 * 1024)	/* then it leaves before the turn's end */
+#define HOLD_MAX	(1024 * 1024)	/* waits for a device that takes none */
+#define FULL_MS		10		/* until a device that is full is tried again */
+#define BROKEN_MS	1000		/* until one that is gone is */
+#define LAST_TRIES	100		/* of FULL_MS, for last words */
 
 static struct {
 	const char	*name;
 	int		 fd;
-	enum log_kind	 kind;
-	enum log_format	 format;
+	bool		 records;	/* fd is a pipe to the parent */
+	struct log_style style;
 	enum log_level	 level;
 	bool		 regular;
 	int		 pid;		/* getpid() is a system call */
 	struct buf	 out;
 	unsigned long	 lost;
 	bool		 console;	/* errors are also said on standard error */
-	time_t		 second;	/* stamp is of this second */
-	char		 stamp[32];
+	int		(*reopen)(void);
+	uint64_t	 broken;	/* since when, or when it was last tried; ms, 0: it is not */
 	char		 host[256];
-} lg = { "postern", STDERR_FILENO, LOG_TO_STDERR, LOG_TEXT, LOG_LV_INFO, false, 0, BUF_INIT, 0, false, -1, "", "" };
+} lg = { .name = "postern", .fd = STDERR_FILENO, .style = { LOG_TO_STDERR, LOG_TEXT, "" }, .level = LOG_LV_INFO };
 
 static void
 look_around(void)
@@ -57,11 +49,15 @@ look_around(void)
 	lg.regular = fstat(lg.fd, &st) == 0 && S_ISREG(st.st_mode);
 }
 
+/* Who dies may wait a moment for a device that is full. */
 static void
 log_last_words(const char *text)
 {
+	int i;
+
 	log_error("fatal: %s", text);
-	log_flush();
+	for (i = 0; i < LAST_TRIES && log_flush() == FULL_MS; i++)
+		poll(NULL, 0, FULL_MS);
 }
 
 void
@@ -72,6 +68,7 @@ log_init(const char *name)
 	if (gethostname(lg.host, sizeof lg.host - 1) == -1)
 		strcpy(lg.host, "localhost");
 	lg.host[strcspn(lg.host, ".")] = '\0';
+	lg.style.host = lg.host;
 	look_around();
 	fatal_hook(log_last_words);
 }
@@ -80,12 +77,25 @@ void
 log_target(int fd, enum log_kind kind, enum log_format format)
 {
 	log_flush();
-	if (lg.fd != STDERR_FILENO && lg.fd != fd)
+	if (lg.fd > STDERR_FILENO && lg.fd != fd)
 		close(lg.fd);
-	lg.fd = fd == -1 ? STDERR_FILENO : fd;
-	lg.kind = kind;
-	lg.format = format;
+	lg.fd = fd;
+	lg.style.kind = kind;
+	lg.style.format = format;
+	lg.broken = 0;
 	look_around();
+}
+
+void
+log_to_parent(void)
+{
+	lg.records = true;
+}
+
+void
+log_reopen(int (*fn)(void))
+{
+	lg.reopen = fn;
 }
 
 void
@@ -102,82 +112,9 @@ log_level(enum log_level level)
 
 /* ---- one line ---- */
 
-static size_t
-utf8_len(const unsigned char *s)
-{
-	size_t n = s[0] >= 0xc2 && s[0] < 0xe0 ? 2 : s[0] >= 0xe0 && s[0] < 0xf0 ? 3 : s[0] >= 0xf0 && s[0] < 0xf5 ? 4 : 0;
-	size_t i;
-
-	for (i = 1; i < n; i++)
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	return n;
-}
-
-/* Nothing that ends a line or moves a terminal's cursor leaves here. */
-static void
-add_clean(struct buf *b, const char *text, bool json)
-{
-	const unsigned char *s = (const unsigned char *)text, *plain = s;
-	size_t n;
-
-	for (; *s != '\0'; s++) {
-		if (*s >= 0x20 && *s < 0x7f && !(json && (*s == '"' || *s == '\\')))
-			continue;
-		if (*s > 0x7f && (n = utf8_len(s)) > 0 && !(s[0] == 0xc2 && s[1] < 0xa0)) {
-			s += n - 1;
-			continue;
-		}
-		buf_add(b, plain, (size_t)(s - plain));
-		plain = s + 1;
-		if (json)
-			buf_addf(b, *s == '"' || *s == '\\' ? "\\%c" : "\\u%04x", *s);
-		else
-			buf_addf(b, "\\x%02x", *s);
-	}
-	buf_add(b, plain, (size_t)(s - plain));
-}
-
-static void
-stamp(void)
-{
-	time_t now = time(NULL);
-	struct tm tm;
-
-	if (now == lg.second)
-		return;
-	lg.second = now;
-	localtime_r(&now, &tm);
-	strftime(lg.stamp, sizeof lg.stamp, lg.format == LOG_JSON ? "%Y-%m-%dT%H:%M:%S%z" : "%b %e %H:%M:%S", &tm);
-}
-
-/* In the buffer each syslog datagram ends with LF too; send_syslog cuts there. */
-static void
-add_line(const char *name, enum log_level level, const char *text)
-{
-	struct buf *b = &lg.out;
-
-	stamp();
-	if (lg.kind == LOG_TO_SYSLOG)
-		buf_addf(b, "<%d>", LOG_MAIL | levels[level].priority);
-	if (lg.format == LOG_JSON) {
-		buf_addf(b, "{\"time\":\"%s\",\"host\":\"%s\",\"program\":\"%s\",\"pid\":%d,\"level\":\"%s\",\"message\":\"",
-		    lg.stamp, lg.host, name, lg.pid, levels[level].name);
-		add_clean(b, text, true);
-		buf_adds(b, "\"}\n");
-		return;
-	}
-	if (lg.kind == LOG_TO_SYSLOG)	/* the daemon adds the host */
-		buf_addf(b, "%s postern/%s[%d]: %s", lg.stamp, name, lg.pid, levels[level].prefix);
-	else
-		buf_addf(b, "%s %s postern/%s[%d]: %s", lg.stamp, lg.host, name, lg.pid, levels[level].prefix);
-	add_clean(b, text, false);
-	buf_adds(b, "\n");
-}
-
 /* Whoever waits at a terminal for the start. */
 static void
-say_too(const char *name, const char *text)
+say_too(const char *name, const char *text, size_t len)
 {
 	struct buf b = BUF_INIT;
 	ssize_t n;
@@ -185,7 +122,7 @@ say_too(const char *name, const char *text)
 	buf_adds(&b, "posternd: ");
 	if (strcmp(name, "master") != 0)
 		buf_addf(&b, "%s: ", name);
-	add_clean(&b, text, false);
+	log_text_add(&b, text, len, false);
 	buf_adds(&b, "\n");
 	do
 		n = write(STDERR_FILENO, buf_data(&b), b.len);
@@ -193,43 +130,51 @@ say_too(const char *name, const char *text)
 	buf_free(&b);
 }
 
+void
+log_for(const struct log_from *from, enum log_level level, const char *text, size_t len)
+{
+	if (level > lg.level)
+		return;
+	if (lg.console && level == LOG_LV_ERROR && lg.style.kind != LOG_TO_STDERR)
+		say_too(from->name, text, len);
+	if (lg.out.len > GATHER_MAX)
+		log_flush();
+	if (lg.out.len > HOLD_MAX)
+		lg.lost++;
+	else if (lg.records)
+		log_record_put(&lg.out, &(struct log_record){ log_clock(), level, from->name, text, strlen(from->name), len });
+	else
+		log_line_add(&lg.out, &lg.style, from, level, text, len);
+}
+
 static void __attribute__((format(printf, 3, 0)))
 vlog(const char *name, enum log_level level, const char *fmt, va_list ap)
 {
-	char text[LINE_MAX_LOG];
+	char text[LOG_TEXT_MAX];
 	int saved = errno;
 
 	if (level <= lg.level) {
 		vsnprintf(text, sizeof text, fmt, ap);
-		add_line(name, level, text);
-		if (lg.console && level == LOG_LV_ERROR && lg.kind != LOG_TO_STDERR)
-			say_too(name, text);
-		if (lg.out.len > GATHER_MAX)
-			log_flush();
+		log_for(&(struct log_from){ name, lg.pid }, level, text, strlen(text));
 	}
 	errno = saved;
 }
 
 /* ---- leaving ---- */
 
-static void
-send_syslog(const char *p, size_t len)
-{
-	const char *nl;
-
-	for (; len > 0 && (nl = memchr(p, '\n', len)) != NULL; len -= (size_t)(nl + 1 - p), p = nl + 1)
-		if (send(lg.fd, p, (size_t)(nl - p), MSG_DONTWAIT | MSG_NOSIGNAL) == -1)
-			lg.lost++;
-}
-
+/* One line is one datagram, without its LF. -> bytes of the buffer that have left, 0 and errno */
 static size_t
-count_lines(const char *p, size_t len)
+write_syslog(const char *p, size_t len)
 {
-	size_t n = 0;
+	const char *nl = memchr(p, '\n', len);
+	size_t n = nl != NULL ? (size_t)(nl - p) : len;
 
-	while (len-- > 0)
-		n += *p++ == '\n';
-	return n;
+	if (send(lg.fd, p, n, MSG_DONTWAIT | MSG_NOSIGNAL) == -1) {
+		if (errno != EMSGSIZE)
+			return 0;
+		lg.lost++;		/* it never will be taken */
+	}
+	return nl != NULL ? n + 1 : n;
 }
 
 /* A pipe or terminal that is full would block us: ask first, and write no more than it must take at once. */
@@ -239,45 +184,87 @@ write_some(const char *p, size_t len)
 	struct pollfd pfd = { lg.fd, POLLOUT, 0 };
 	ssize_t n;
 
-	if (!lg.regular) {
+	if (lg.style.kind == LOG_TO_SYSLOG)
+		return write_syslog(p, len);
+	if (!lg.regular && !lg.records) {
 		if (len > PIPE_BUF) {
 			for (len = PIPE_BUF; len > 0 && p[len - 1] != '\n'; len--)
 				;
 			len = len > 0 ? len : PIPE_BUF;
 		}
-		if (poll(&pfd, 1, 0) != 1 || !(pfd.revents & POLLOUT))
+		errno = EAGAIN;
+		if (poll(&pfd, 1, 0) != 1 || !(pfd.revents & (POLLOUT | POLLERR)))
 			return 0;
 	}
 	n = write(lg.fd, p, len);
+	if (n == 0)
+		errno = EAGAIN;
 	return n > 0 ? (size_t)n : 0;
 }
 
-void
+/* False: it takes nothing, and it is too early to ask for another. */
+static bool
+usable(void)
+{
+	uint64_t now;
+	int fd;
+
+	if (lg.fd != -1 && lg.broken == 0)
+		return true;
+	now = log_clock() / 1000000;
+	if (lg.broken != 0 && now - lg.broken < BROKEN_MS)
+		return false;
+	lg.broken = now;
+	if (lg.reopen != NULL && (fd = lg.reopen()) != -1) {
+		if (lg.fd > STDERR_FILENO)
+			close(lg.fd);
+		lg.fd = fd;
+		look_around();
+	}
+	return lg.fd != -1;
+}
+
+/* -> 0: it took all, EAGAIN: it is full, other errno: it is gone */
+static int
+write_out(void)
+{
+	size_t n;
+
+	for (; lg.out.len > 0; buf_drain(&lg.out, n)) {
+		if ((n = write_some((const char *)buf_data(&lg.out), lg.out.len)) > 0)
+			continue;
+		return errno == EINTR || errno == EWOULDBLOCK || errno == ENOBUFS ? EAGAIN : errno;
+	}
+	return 0;
+}
+
+unsigned
 log_flush(void)
 {
-	const char *p;
-	size_t len = lg.out.len, n;
-	int saved = errno;
+	int saved = errno, error;
+	unsigned ms = 0;
 
-	if (len == 0)
-		return;
-	p = buf_str(&lg.out);
-	if (lg.kind == LOG_TO_SYSLOG)
-		send_syslog(p, len);
-	else
-		for (; len > 0; p += n, len -= n)
-			if ((n = write_some(p, len)) == 0) {
-				lg.lost += count_lines(p, len);
-				break;
-			}
-	buf_reset(&lg.out, 64 * 1024);
-	if (lg.lost > 0 && len == 0) {
+	if (lg.out.len == 0)
+		return 0;
+	if (!usable())
+		ms = BROKEN_MS;
+	else if ((error = write_out()) == EAGAIN)
+		ms = FULL_MS;
+	else if (error != 0) {
+		if (lg.broken == 0)
+			lg.broken = 1;	/* asked for another at once */
+		ms = FULL_MS;
+	} else {
 		unsigned long lost = lg.lost;
 
+		lg.broken = 0;
 		lg.lost = 0;
-		log_warn("the log device did not take %lu lines", lost);
+		buf_reset(&lg.out, 64 * 1024);
+		if (lost > 0)
+			log_warn("the log device did not take %lu lines", lost);
 	}
 	errno = saved;
+	return ms;
 }
 
 /* ---- the front ---- */

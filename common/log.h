@@ -1,8 +1,9 @@
 /*
  * log: one line an event, in the shape administrators know ("postern/smtp[pid]: ID: to=<...>, ...").
  *
- * Used by every program. Lines are gathered and leave with one write a turn (log_flush, called by ev_turn and at
- * exit). A log device that is full or gone loses lines, never mail: nothing here blocks or fails.
+ * Used by every program. Lines are gathered and leave with one write a turn (log_flush, called by ev_turn and at exit): those of a child as
+ * records through a pipe to the parent (log_to_parent), which alone holds the log. What cannot leave now waits, up to a bound; beyond it
+ * lines are lost and counted, never mail: nothing here blocks or fails.
  * Control characters and bytes over 0x7e in arguments are written as \xNN, so a peer cannot forge a line; valid
  * UTF-8 passes.
  *
@@ -14,6 +15,7 @@
 
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include "fatal.h"
 
 enum log_level { LOG_LV_ERROR, LOG_LV_WARN, LOG_LV_INFO, LOG_LV_DEBUG };
@@ -22,12 +24,11 @@ enum log_format { LOG_TEXT, LOG_JSON };
 
 /* The name in "postern/NAME[pid]"; kept, not copied. */
 void	log_init(const char *name);
-/* Where lines go from now on: fd is owned by log afterwards (-1: standard error). */
-void	log_target(int fd, enum log_kind, enum log_format);
 void	log_level(enum log_level);
-/* Errors are also said on standard error, for whoever waits there for the start. */
-void	log_console(bool on);
-void	log_flush(void);
+/* -> ms after which what could not leave now should be tried again; 0: all has left */
+unsigned log_flush(void);
+/* From now on lines leave as records (log_line.h) on standard error, which is a pipe to the parent. */
+void	log_to_parent(void);
 
 /* log_as: a line under another name of the same program ("smtp" and "local" of deliver, "qmgr", "cleanup"). */
 void	log_as(const char *name, enum log_level, const char *, ...) __attribute__((format(printf, 3, 4)));
@@ -35,5 +36,21 @@ void	log_error(const char *, ...) __attribute__((format(printf, 1, 2)));
 void	log_warn(const char *, ...) __attribute__((format(printf, 1, 2)));
 void	log_info(const char *, ...) __attribute__((format(printf, 1, 2)));
 void	log_debug(const char *, ...) __attribute__((format(printf, 1, 2)));
+
+/* ---- for the one that holds the log ---- */
+
+/* Where lines go from now on: fd is owned by log afterwards (-1: there is none yet; lines wait). */
+void	log_target(int fd, enum log_kind, enum log_format);
+/* Gives a new descriptor of a target that takes nothing any more, or -1; asked once a second then. */
+void	log_reopen(int (*fn)(void));
+/* Errors are also said on standard error, for whoever waits there for the start. */
+void	log_console(bool on);
+
+struct log_from {		/* whose line it is */
+	const char	*name;
+	int		 pid;
+};
+/* Another program's line; of the text at most LOG_TEXT_MAX bytes. */
+void	log_for(const struct log_from *, enum log_level, const char *text, size_t len);
 
 #endif

@@ -33,9 +33,8 @@ const char *prog_name(enum prog);		/* "listener" */
 #define P_none(F, L)
 #define P_number(F, L)		F(u32, value)
 #define P_text(F, L)		F(str, text)
-#define P_conf(F, L)		F(u32, generation)
+#define P_conf(F, L)		F(u32, generation) F(u8, verbose)
 #define P_edge(F, L)		F(u8, peer) F(u16, instance)
-#define P_log(F, L)		F(u8, kind)
 #define P_named(F, L)		F(u16, index) F(str, name)
 #define P_limits(F, L)		F(u16, slot) F(u16, slots)
 #define P_proc(F, L)		F(str, name) F(u32, pid) F(i64, started) F(u32, restarts)
@@ -113,7 +112,7 @@ const char *prog_name(enum prog);		/* "listener" */
 #define P_mail(F, L)		F(u64, job) F(u64, id) F(i64, arrival) F(u8, again) F(str, sender) F(u64, length) L(mail_rcpt, rcpts)
 #define P_mail_result(F, L)	F(u64, job) L(result, results)
 
-#define MSG_PAYLOADS(P) P(none) P(number) P(text) P(conf) P(edge) P(log) P(named) P(limits) P(proc) P(procs) P(died) \
+#define MSG_PAYLOADS(P) P(none) P(number) P(text) P(conf) P(edge) P(named) P(limits) P(proc) P(procs) P(died) \
 	P(question) P(ask) P(value) P(answer) P(ptr) P(mx_ask) P(mx_host) P(mx) \
 	P(env_rcpt) P(env) P(rcpts) P(data) P(lease) P(tx_done) P(space) P(seg) P(job_rcpt) P(job) P(job_ref) P(job_at) P(held_rcpt) \
 	P(job_held) P(result) P(job_result) P(source) P(sources) P(explain) \
@@ -121,7 +120,7 @@ const char *prog_name(enum prog);		/* "listener" */
 
 /* ---- edges: M(NAME, payload, carries a descriptor) ---- */
 
-#define PARENT_TO_ANY(M)	M(CONF, conf, 1) M(EDGE, edge, 1) M(LOG, log, 1) M(START, none, 0) M(DRAIN, none, 0)
+#define PARENT_TO_ANY(M)	M(CONF, conf, 1) M(EDGE, edge, 1) M(START, none, 0) M(DRAIN, none, 0)
 /* ALONE: the edge to that peer ended a while ago, and no other came. */
 #define ANY_TO_PARENT(M)	M(READY, none, 0) M(ALONE, edge, 0)
 #define PARENT_TO_LISTENER(M)	M(LISTEN, named, 1) M(LIMITS, limits, 1) M(ACCEPT, number, 0)

@@ -23,13 +23,13 @@
 #include "xmalloc.h"
 
 static const struct proc_row rows[] = {
-	/* program	file			account		root		nofile	nproc */
-	{ PROG_LISTENER, "postern-listener",	"_postern",	ROOT_EMPTY,	65536,	0 },
-	{ PROG_LOOKUP,	"postern-lookup",	"_posternl",	ROOT_NONE,	1024,	0 },
-	{ PROG_RESOLVER, "postern-resolver",	"_posternr",	ROOT_NONE,	16384,	0 },
-	{ PROG_QUEUE,	"postern-queue",	"_posternq",	ROOT_SPOOL,	65536,	0 },
-	{ PROG_DELIVER,	"postern-deliver",	"_posternd",	ROOT_EMPTY,	65536,	0 },
-	{ PROG_AGENT,	"postern-agent",	NULL,		ROOT_NONE,	1024,	0 },
+	/* program	file			account		root		nofile	nproc	names */
+	{ PROG_LISTENER, "postern-listener",	"_postern",	ROOT_EMPTY,	65536,	0,	"smtpd" },
+	{ PROG_LOOKUP,	"postern-lookup",	"_posternl",	ROOT_NONE,	1024,	0,	"lookup" },
+	{ PROG_RESOLVER, "postern-resolver",	"_posternr",	ROOT_NONE,	16384,	0,	"resolver" },
+	{ PROG_QUEUE,	"postern-queue",	"_posternq",	ROOT_SPOOL,	65536,	0,	"qmgr cleanup bounce archive discard" },
+	{ PROG_DELIVER,	"postern-deliver",	"_posternd",	ROOT_EMPTY,	65536,	0,	"deliver smtp local" },
+	{ PROG_AGENT,	"postern-agent",	NULL,		ROOT_NONE,	1024,	0,	"agent" },
 };
 
 const struct proc_row *
@@ -47,14 +47,15 @@ proc_row(enum prog prog)
 
 /* Between fork and exec: only async-signal-safe calls. */
 static void __attribute__((noreturn))
-become(const char *path, char *const argv[], char *const env[], int fd)
+become(const char *path, char *const argv[], char *const env[], int fd, int say)
 {
 	sigset_t none;
 	int null;
 
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	if ((null = open("/dev/null", O_RDWR)) == -1 || dup2(null, STDIN_FILENO) == -1)
+	if ((null = open("/dev/null", O_RDWR)) == -1 || dup2(null, STDIN_FILENO) == -1 || dup2(null, STDOUT_FILENO) == -1 ||
+	    dup2(say, STDERR_FILENO) == -1)
 		_exit(71);
 	if (fd == 3) {
 		if (fcntl(fd, F_SETFD, 0) == -1)
@@ -110,7 +111,7 @@ free_environment(char **env)
 }
 
 pid_t
-proc_spawn(const char *libexec, const struct proc_start *st, int fd)
+proc_spawn(const char *libexec, const struct proc_start *st, int fd, int say)
 {
 	char path[4096], uid[24] = "-", gid[24] = "-", *user = NULL;
 	extern char **environ;
@@ -135,7 +136,7 @@ proc_spawn(const char *libexec, const struct proc_start *st, int fd)
 		log_error("cannot start %s: fork: %s", st->row->file, strerror(errno));
 		break;
 	case 0:
-		become(path, argv, env, fd);
+		become(path, argv, env, fd, say);
 	}
 	if (env != environ)
 		free_environment(env);
@@ -258,6 +259,7 @@ proc_drop(int argc, char **argv, enum prog prog)
 
 	if (argc < 4 || argc > 5 || fcntl(3, F_GETFD) == -1)
 		fatalx("this program is started by posternd, not by hand");
+	log_to_parent();
 	if (fcntl(3, F_SETFD, FD_CLOEXEC) == -1)
 		fatal("fcntl");
 	signals();

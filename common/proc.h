@@ -18,6 +18,7 @@ struct proc_row {
 	const char	*account;	/* NULL: the recipient's own (agents) */
 	enum proc_root	 root;
 	unsigned	 nofile, nproc;	/* rlimits; 0: leave */
+	const char	*names;		/* its lines in the log may have these, one space between them; the first is its own */
 };
 
 const struct proc_row *proc_row(enum prog);
@@ -31,8 +32,11 @@ struct proc_start {
 	const char		*home;		/* agents: they get an environment of their own; else NULL */
 };
 
-/* fork + exec; fd becomes descriptor 3 of the child, 0-2 are kept (0 from /dev/null), all others are closed. -> pid or -1 */
-pid_t	 proc_spawn(const char *libexec, const struct proc_start *, int fd);
+/*
+ * fork + exec; fd becomes descriptor 3 of the child, say (the writing end of a pipe) its standard error; 0 and 1 are /dev/null, all others are
+ * closed. Both stay the caller's. -> pid or -1
+ */
+pid_t	 proc_spawn(const char *libexec, const struct proc_start *, int fd, int say);
 /* How many descriptors this process may have; less, where the system does not give so many. */
 void	 proc_files(unsigned n);
 /* In the child, first thing: title, chdir, chroot, groups, ids, capabilities, rlimits, no_new_privs, not dumpable, PDEATHSIG. */

@@ -5,6 +5,8 @@
  *	posternd.c		options, signals, the loop, the stop
  *	parent_start.c		the start as whoever typed the command sees it
  *	parent_conf.c		the configuration and its generations
+ *	parent_log.c		where the log goes
+ *	parent_lines.c		the children's lines on their way there
  *	parent_dirs.c		directories, the lock, accounts
  *	parent_sockets.c	what is listened on
  *	parent_kids.c		starting, wiring and restarting the programs
@@ -27,6 +29,7 @@ struct kid {
 	unsigned		 instance;
 	pid_t			 pid;		/* 0: not running */
 	struct edge		*edge;
+	struct lines		*lines;		/* of the log; while it runs */
 	int64_t			 started;	/* wall ms */
 	uint32_t		 restarts;
 	uint64_t		 backoff;	/* ms */
@@ -80,11 +83,13 @@ void	 start_fail(int status, const char *, ...) __attribute__((format(printf, 2,
 /* parent_conf.c: errors go to the log (or stderr for check); NULL if there is any. */
 struct conf *parent_conf_load(struct parent *, struct buf *text, struct buf *errors);
 int	 parent_conf_fd(const struct parent *);		/* a sealed memory file of the text */
-int	 parent_log_fd(const struct parent *, enum log_kind *);
-/* NULL, or why the log of that configuration cannot be opened. */
-const char *parent_log_bad(const struct parent *, const struct conf *);
 /* -> NULL, or the errors, a line each; the old configuration stays in force then, and the log says why. */
 const char *parent_reload(struct parent *, struct buf *errors);
+
+/* parent_log.c */
+void	 parent_log_open(struct parent *);		/* what the configuration says: at the start, at each reload, at SIGUSR1 */
+/* NULL, or why the log of that configuration cannot be opened. */
+const char *parent_log_bad(const struct parent *, const struct conf *);
 
 /* parent_dirs.c: start_fail with a reason and what to do. */
 void	 parent_dirs(struct parent *);

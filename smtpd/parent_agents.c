@@ -17,6 +17,7 @@
 #include "account.h"
 #include "log.h"
 #include "parent.h"
+#include "parent_lines.h"
 #include "xmalloc.h"
 
 #define AGENTS_MAX	128
@@ -41,6 +42,7 @@ static const struct msg_row rows[] = { { MSG_READY, 0, agent_ready } };
 struct agent {
 	pid_t		 pid;
 	struct edge	*edge;
+	struct lines	*lines;
 	char		 account[ACCOUNT_LEN];
 	uint16_t	 action;
 	uint32_t	 generation;
@@ -78,7 +80,11 @@ agents_reap(pid_t pid, int status)
 	for (a = agents; a < agents + AGENTS_MAX; a++) {
 		if (a->pid != pid)
 			continue;
-		if (WIFSIGNALED(status) && !a->ended)
+		lines_end(a->lines);
+		a->lines = NULL;
+		if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
+			log_error("postern-agent[%d] for %s tried a system call that its sandbox forbids", (int)pid, a->account);
+		else if (WIFSIGNALED(status) && !a->ended)
 			log_warn("postern-agent[%d] for %s was ended by signal %d", (int)pid, a->account, WTERMSIG(status));
 		if (a->edge != NULL)
 			edge_close(a->edge);
@@ -218,19 +224,24 @@ spawn(struct parent *p, struct agent *slot, const struct passwd *pw)
 {
 	static uint64_t serial;
 	struct proc_start st = { proc_row(PROG_AGENT), "/", pw->pw_uid, pw->pw_gid, pw->pw_name, pw->pw_dir };
-	int sv[2];
+	struct lines *lines;
+	int sv[2], say;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, sv) == -1) {
 		log_error("agent for %s: socketpair: %s", pw->pw_name, strerror(errno));
 		return false;
 	}
-	slot->pid = proc_spawn(p->libexec, &st, sv[1]);
+	lines = lines_new(st.row, &say);
+	slot->pid = proc_spawn(p->libexec, &st, sv[1], say);
+	close(say);
 	close(sv[1]);
 	if (slot->pid == -1) {
 		slot->pid = 0;
 		close(sv[0]);
+		lines_end(lines);
 		return false;
 	}
+	lines_of(slot->lines = lines, slot->pid);
 	slot->serial = ++serial;
 	slot->edge = edge_new(sv[0], PROG_AGENT, (unsigned)(slot - agents), rows, sizeof rows / sizeof rows[0], &ops, slot);
 	return true;

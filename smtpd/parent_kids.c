@@ -19,6 +19,7 @@
 #include "client_limits.h"
 #include "log.h"
 #include "parent.h"
+#include "parent_lines.h"
 #include "xmalloc.h"
 
 #define BACKOFF_FIRST	100
@@ -213,14 +214,8 @@ setup(struct kid *k, bool fresh)
 		[PROG_RESOLVER] = resolver_setup, [PROG_LISTENER] = listener_setup, [PROG_LOOKUP] = lookup_setup, [PROG_QUEUE] = queue_setup
 	};
 	struct parent *p = k->parent;
-	struct p_log log;
-	enum log_kind kind;
-	int fd;
 
-	send_CONF(k->edge, 0, &(struct p_conf){ p->conf->generation }, parent_conf_fd(p));
-	fd = parent_log_fd(p, &kind);
-	log.kind = (uint8_t)kind;
-	send_LOG(k->edge, 0, &log, fd);
+	send_CONF(k->edge, 0, &(struct p_conf){ p->conf->generation, p->verbose }, parent_conf_fd(p));
 	if (own[k->row->prog] != NULL)
 		own[k->row->prog](k, fresh);
 }
@@ -311,23 +306,28 @@ start(struct kid *k)
 {
 	struct parent *p = k->parent;
 	struct proc_start st = { .row = k->row, .dir = directory(p, k->row) };
+	struct lines *lines;
 	size_t i;
-	int sv[2];
+	int sv[2], say;
 
 	st.uid = p->as[k->row->prog].uid;
 	st.gid = p->as[k->row->prog].gid;
 	pair(sv);
+	lines = lines_new(k->row, &say);
 	k->started = ev_time_ms();
 	k->ready = false;
 	k->unread = 0;
-	if ((k->pid = proc_spawn(p->libexec, &st, sv[1])) == -1) {
+	k->pid = proc_spawn(p->libexec, &st, sv[1], say);
+	close(say);
+	close(sv[1]);
+	if (k->pid == -1) {
 		k->pid = 0;
 		close(sv[0]);
-		close(sv[1]);
+		lines_end(lines);
 		retry_later(k);
 		return;
 	}
-	close(sv[1]);
+	lines_of(k->lines = lines, k->pid);
 	for (i = 0; programs[i].prog != k->row->prog; i++)
 		;
 	k->edge = edge_new(sv[0], k->row->prog, k->instance, programs[i].rows, programs[i].nrows, &ops, k);
@@ -380,11 +380,15 @@ died(struct kid *k, int status)
 	char how[64];
 	struct edge *queue;
 
-	if (WIFSIGNALED(status))
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
+		snprintf(how, sizeof how, "tried a system call that its sandbox forbids");
+	else if (WIFSIGNALED(status))
 		snprintf(how, sizeof how, "was ended by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
 	else
 		snprintf(how, sizeof how, "exited with %d", WEXITSTATUS(status));
 	lost(k);
+	lines_end(k->lines);
+	k->lines = NULL;
 	if (p->stop != UP) {
 		log_debug("%s[%d] %s", k->row->file, (int)k->pid, how);
 		k->pid = 0;
@@ -392,7 +396,7 @@ died(struct kid *k, int status)
 		return;
 	}
 	first_start(k, status, how);
-	log_warn("%s[%d] %s; starting it again", k->row->file, (int)k->pid, how);
+	log_as("master", crashed(status) ? LOG_LV_ERROR : LOG_LV_WARN, "%s[%d] %s; starting it again", k->row->file, (int)k->pid, how);
 	k->pid = 0;
 	if ((queue = kids_edge(p, PROG_QUEUE)) != NULL)
 		send_DIED(queue, 0, &(struct p_died){ (uint8_t)k->row->prog, crashed(status) }, -1);

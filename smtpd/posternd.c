@@ -95,6 +95,10 @@ on_signal(int sig)
 		parent_reload(&parent, &errors);
 		buf_free(&errors);
 		break;
+	case SIGUSR1:
+		parent_log_open(&parent);
+		log_info("the log was opened anew");
+		break;
 	case SIGTERM:
 		parent_stop(&parent, true);
 		break;
@@ -106,7 +110,7 @@ on_signal(int sig)
 static void
 signals(void)
 {
-	static const int caught[] = { SIGCHLD, SIGHUP, SIGTERM, SIGINT };
+	static const int caught[] = { SIGCHLD, SIGHUP, SIGTERM, SIGINT, SIGUSR1 };
 	size_t i;
 
 	signal(SIGPIPE, SIG_IGN);
@@ -204,15 +208,11 @@ static void
 start_log(struct parent *p)
 {
 	const char *why = parent_log_bad(p, p->conf);
-	enum log_kind kind;
-	int fd;
 
 	if (why != NULL)
 		start_fail(EX_CANTCREAT, "%s", why);
-	fd = parent_log_fd(p, &kind);
-	log_target(fd, kind, p->conf->log_format);
-	log_level(p->verbose ? LOG_LV_DEBUG : p->conf->log_level);
 	log_console(true);
+	parent_log_open(p);
 }
 
 int

@@ -253,7 +253,7 @@ class Postern:
 
     def no_trouble(self):
         """What must not be in a log of ours, whatever the test was about."""
-        found = re.search(r"^.*(AddressSanitizer|runtime error:|fatal:|was ended by signal|exited with [^0]).*$", self.text, re.M)
+        found = re.search(r"^.*(AddressSanitizer|runtime error:|fatal:|was ended by signal|sandbox forbids|exited with [^0]).*$", self.text, re.M)
         if found:
             raise AssertionError("in the log: " + found[0])
 
