@@ -23,13 +23,13 @@
 #include "xmalloc.h"
 
 static const struct proc_row rows[] = {
-	/* program	file			account		root		nofile	nproc	names */
-	{ PROG_LISTENER, "postern-listener",	"_postern",	ROOT_EMPTY,	65536,	0,	"smtpd" },
-	{ PROG_LOOKUP,	"postern-lookup",	"_posternl",	ROOT_NONE,	1024,	0,	"lookup" },
-	{ PROG_RESOLVER, "postern-resolver",	"_posternr",	ROOT_NONE,	16384,	0,	"resolver" },
-	{ PROG_QUEUE,	"postern-queue",	"_posternq",	ROOT_SPOOL,	65536,	0,	"qmgr cleanup bounce archive discard" },
-	{ PROG_DELIVER,	"postern-deliver",	"_posternd",	ROOT_EMPTY,	65536,	0,	"deliver smtp local" },
-	{ PROG_AGENT,	"postern-agent",	NULL,		ROOT_NONE,	1024,	0,	"agent" },
+	/* program	file			account		root		nofile	nproc	memory	names */
+	{ PROG_LISTENER, "postern-listener",	"_postern",	ROOT_EMPTY,	65536,	1,	8192,	"smtpd" },
+	{ PROG_LOOKUP,	"postern-lookup",	"_posternl",	ROOT_NONE,	1024,	1,	0,	"lookup" },
+	{ PROG_RESOLVER, "postern-resolver",	"_posternr",	ROOT_EMPTY,	16384,	512,	4096,	"resolver" },
+	{ PROG_QUEUE,	"postern-queue",	"_posternq",	ROOT_SPOOL,	65536,	512,	0,	"qmgr cleanup bounce archive discard" },
+	{ PROG_DELIVER,	"postern-deliver",	"_posternd",	ROOT_EMPTY,	65536,	1,	8192,	"deliver smtp local" },
+	{ PROG_AGENT,	"postern-agent",	NULL,		ROOT_NONE,	1024,	0,	0,	"agent" },
 };
 
 const struct proc_row *
@@ -180,13 +180,17 @@ proc_files(unsigned n)
 }
 
 static void
-limits(const struct proc_row *row)
+limits(const struct proc_row *row, bool root)
 {
 	limit(RLIMIT_CORE, "core", 0);
 	if (row->nofile != 0)
 		proc_files(row->nofile);
-	if (row->nproc != 0)
+	if (row->nproc != 0 && root)
 		limit(RLIMIT_NPROC, "nproc", row->nproc);
+#ifndef __SANITIZE_ADDRESS__		/* it maps terabytes */
+	if (row->memory != 0)
+		limit(RLIMIT_AS, "as", (rlim_t)row->memory << 20);
+#endif
 }
 
 /* Only the bounding set needs rights; without it no exec can bring a capability back, not even to uid 0. */
@@ -256,6 +260,7 @@ void
 proc_drop(int argc, char **argv, enum prog prog)
 {
 	const struct proc_row *row = proc_row(prog);
+	bool root = argc >= 2 && strcmp(argv[1], "-") != 0;
 
 	if (argc < 4 || argc > 5 || fcntl(3, F_GETFD) == -1)
 		fatalx("this program is started by posternd, not by hand");
@@ -267,8 +272,8 @@ proc_drop(int argc, char **argv, enum prog prog)
 	/* Before the rights are gone: the spool may lie where its owner alone could not get to. */
 	if (chdir(argv[3]) == -1)
 		fatal("chdir to %s", argv[3]);
-	limits(row);
-	if (strcmp(argv[1], "-") != 0)
+	limits(row, root);
+	if (root)
 		drop_ids(row, argv, argc == 5 ? argv[4] : NULL);
 	no_way_back();
 }

@@ -17,7 +17,9 @@ struct proc_row {
 	const char	*file;		/* "postern-queue", beside posternd or in LIBEXEC */
 	const char	*account;	/* NULL: the recipient's own (agents) */
 	enum proc_root	 root;
-	unsigned	 nofile, nproc;	/* rlimits; 0: leave */
+	unsigned	 nofile;	/* rlimits; 0: leave */
+	unsigned	 nproc;		/* as root: processes of the account, threads count; 1: none can be made */
+	unsigned	 memory;	/* MiB of address space */
 	const char	*names;		/* its lines in the log may have these, one space between them; the first is its own */
 };
 

@@ -4,9 +4,10 @@ import pwd
 import re
 import subprocess
 
-from lib import LOCAL, Postern, Sink, need_root
+from lib import LOCAL, SLOW, Postern, Sink, need_root
 
 ACCOUNTS = {"listener": "_postern", "lookup": "_posternl", "resolver": "_posternr", "queue": "_posternq", "deliver": "_posternd"}
+PROCESSES = {"listener": "1", "lookup": "1", "deliver": "1", "queue": "512", "resolver": "512"}
 RELAY = LOCAL + "action out relay via smtp://127.0.0.1:$sink\nmatch from local for any action out\n"
 
 
@@ -15,17 +16,27 @@ def status(pid):
         return dict(line.rstrip("\n").split(":\t", 1) for line in f if ":\t" in line)
 
 
+def limits(pid):
+    with open("/proc/%d/limits" % pid, encoding="utf-8") as f:
+        return {m[1]: m[2] for m in re.finditer(r"^Max (.*?) {2,}\S+ +(\S+)", f.read(), re.M)}
+
+
 def check_process(p, pid, program):
     s = status(pid)
     assert s["NoNewPrivs"] == "1", (program, "new privileges")
+    assert s["Seccomp"] == ("0" if SLOW > 1 else "2"), (program, s["Seccomp"])
     for caps in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
         assert int(s[caps], 16) == 0, (program, caps, s[caps])
     uid = pwd.getpwnam(ACCOUNTS[program]).pw_uid
     assert s["Uid"].split() == [str(uid)] * 4 and uid != 0, (program, s["Uid"])
     gid = pwd.getpwnam(ACCOUNTS[program]).pw_gid
     assert s["Gid"].split() == [str(gid)] * 4 and s["Groups"].split() in ([], [str(gid)]), (program, s["Gid"], s["Groups"])
+    held = limits(pid)
+    assert held["processes"] == PROCESSES[program] and held["core file size"] == "0", (program, held)
+    if program in ("listener", "deliver", "resolver") and SLOW == 1:
+        assert held["address space"] != "unlimited", (program, held)
     root = os.readlink("/proc/%d/root" % pid)
-    if program in ("listener", "deliver"):
+    if program in ("listener", "deliver", "resolver"):
         assert root != "/" and os.listdir("/proc/%d/root" % pid) == [], (program, root)
         info = os.stat("/proc/%d/root" % pid)
         assert info.st_uid == 0 and not info.st_mode & 0o022, (program, oct(info.st_mode))

@@ -132,6 +132,7 @@ static const struct {
 	{ PROG_LISTENER, try_thread, REFUSED }, { PROG_LISTENER, try_kill_self, DONE },
 	{ PROG_LOOKUP, try_read, DONE }, { PROG_LOOKUP, try_write, REFUSED }, { PROG_LOOKUP, try_truncate, REFUSED },
 	{ PROG_LOOKUP, try_inet, REFUSED }, { PROG_LOOKUP, try_unix, DONE },
+	{ PROG_RESOLVER, try_read, REFUSED }, { PROG_RESOLVER, try_unix, REFUSED },
 	{ PROG_RESOLVER, try_write, REFUSED }, { PROG_RESOLVER, try_inet, DONE }, { PROG_RESOLVER, try_thread, DONE },
 	{ PROG_QUEUE, try_read, DONE }, { PROG_QUEUE, try_inet, REFUSED }, { PROG_QUEUE, try_thread, DONE },
 	{ PROG_DELIVER, try_read, REFUSED }, { PROG_DELIVER, try_inet, DONE }, { PROG_DELIVER, try_unix, REFUSED },
