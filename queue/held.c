@@ -1,8 +1,11 @@
 /*
- * held: see held.h. Owns the figures of two minutes: the one that runs and the one before. Cannot fail.
+ * held: see held.h. Owns the figures of two minutes, the one that runs and the one before, and the counters of stats.h. Cannot fail.
  */
 #include "ev.h"
 #include "held.h"
+#include "stats.h"
+
+struct stats stats;
 
 #define PERIOD_MS	(60 * 1000)
 

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include "class.h"
+#include "retry.h"
 #include "clock.h"
 #include "listing.h"
 #include "qid.h"

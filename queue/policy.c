@@ -8,7 +8,7 @@
 #include <string.h>
 #include "addr.h"
 #include "child.h"
-#include "class.h"
+#include "retry.h"
 #include "dest.h"
 #include "policy.h"
 

@@ -1,9 +1,10 @@
 /*
- * retry: exponential back-off with jitter, and the lifetime of a message. Pure code.
+ * retry: classes of mail, exponential back-off with jitter, and the lifetime of a message. Pure code.
  *
  * Called by result.c with the policy of the destination. Owns nothing, cannot fail. Times are those of clock_now(),
  * which runs with the monotonic clock.
  */
+#include "bounce.h"
 #include "retry.h"
 
 uint64_t
@@ -55,4 +56,35 @@ int64_t
 retry_age(int64_t arrival, int64_t now)
 {
 	return now > arrival ? now - arrival : 0;
+}
+
+/* ---- classes: what one means is in the configuration (conf_policy_class) ---- */
+
+/* Copies for the archive have no sender, but are no bounces; and they are kept as long as any mail, whatever they are copies of. */
+enum mail_class
+class_of(const struct p_env *e)
+{
+	if (e->birth == BIRTH_ARCHIVE)
+		return CLASS_NORMAL;
+	if (*e->sender == '\0')
+		return CLASS_BOUNCE;
+	return e->flags & MAIL_BULK ? CLASS_BULK : CLASS_NORMAL;
+}
+
+const char *
+class_name(enum mail_class class)
+{
+	static const char *const names[CLASS__N] = { [CLASS_NORMAL] = "normal", [CLASS_BULK] = "bulk", [CLASS_BOUNCE] = "bounce" };
+
+	return names[class];
+}
+
+struct dest_policy
+class_policy(const struct conf *c, const struct p_env *e, const char *action, const char *domain, const char *mx)
+{
+	int i = conf_action(c, action);
+	struct dest_policy p = conf_policy(c, i >= 0 ? &c->action[i] : NULL, domain, mx);
+
+	conf_policy_class(c, class_of(e), &p);
+	return p;
 }

@@ -1,9 +1,9 @@
 /*
  * test_class: what is bulk, what is a bounce, and how long it is tried.
- * links: queue/class.c
+ * links: queue/retry.c
  */
 #include "bounce.h"
-#include "class.h"
+#include "retry.h"
 #include "test.h"
 
 static void
