@@ -58,13 +58,13 @@ LIBS	:= $(call PKG,--libs libbsd-overlay libbsd-ctor libevent_core) -lseccomp
 # ---- which source belongs to which program ----
 PROGRAMS = posternd postern-listener postern-lookup postern-resolver postern-queue postern-deliver postern-agent \
 	   sendmail posternctl
-posternd_SRC		:= $(wildcard smtpd/posternd.c smtpd/parent*.c smtpd/priv*.c)
-postern-listener_SRC	:= $(filter-out $(posternd_SRC),$(wildcard smtpd/*.c))
-postern-resolver_SRC	:= $(wildcard lookup/resolver.c lookup/dns*.c lookup/mx*.c)
-postern-lookup_SRC	:= $(filter-out $(postern-resolver_SRC),$(wildcard lookup/*.c))
-postern-agent_SRC	:= $(wildcard deliver/agent*.c deliver/maildir*.c deliver/expand*.c)
-postern-deliver_SRC	:= $(filter-out $(postern-agent_SRC),$(wildcard deliver/*.c))
-postern-queue_SRC	:= $(wildcard queue/*.c)
+posternd_SRC		:= $(wildcard smtpd/parent/*.c)
+postern-listener_SRC	:= $(wildcard smtpd/listener/*.c)
+postern-lookup_SRC	:= $(wildcard lookup/tables/*.c)
+postern-resolver_SRC	:= $(wildcard lookup/resolver/*.c)
+postern-queue_SRC	:= $(wildcard queue/*.c queue/*/*.c)
+postern-deliver_SRC	:= $(wildcard deliver/client/*.c)
+postern-agent_SRC	:= $(wildcard deliver/agent/*.c)
 sendmail_SRC		:= $(wildcard ctl/sendmail*.c ctl/submit*.c ctl/ask*.c)
 posternctl_SRC		:= $(wildcard ctl/posternctl*.c ctl/show*.c ctl/ask*.c)
 # The only programs that link these (regress/lint/link looks at the result).
@@ -74,7 +74,7 @@ postern-resolver_LIBS	= -lunbound
 obj	= $(patsubst %.c,$(B)/obj/%.o,$(1))
 all: $(PROGRAMS:%=$(B)/bin/%) $(B)/bin/mailq $(B)/bin/newaliases
 
-$(B)/libcommon.a: $(call obj,$(wildcard common/*.c))
+$(B)/libcommon.a: $(call obj,$(wildcard common/*/*.c))
 	@rm -f $@
 	$(call SAY,AR,$@)ar rcs $@ $^
 
@@ -95,16 +95,18 @@ $(B)/flags: force
 
 $(B)/obj/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
-	$(call SAY,CC,$<)$(COMPILE) -iquote $(<D) $(INCLUDES) -c -o $@ $<
+	$(call SAY,CC,$<)$(COMPILE) -iquote $(firstword $(subst /, ,$<)) $(INCLUDES) -c -o $@ $<
 
 # ---- unit tests: the line "links: a/b.c c/d.c" at a test's top says which objects it needs ----
 links	= $(shell sed -n 's|^.*links: *\([^*]*\).*|\1|p;/\*\//q' $(1))
+# The top-level folders of these sources: includes are written from there.
+roots	= $(addprefix -iquote ,$(sort $(foreach f,$(1),$(firstword $(subst /, ,$(f))))))
 UNIT	:= $(patsubst regress/unit/%.c,%,$(wildcard regress/unit/test_*.c))
 define unit-test
 $(B)/unit/$(1): $(B)/obj/regress/unit/$(1).o $(call obj,$(2)) $(B)/libcommon.a
 	@mkdir -p $$(@D)
 	$$(call SAY,LD,$$@)$$(LINK) -o $$@ $$^ -Wl,--as-needed -lsqlite3 -lunbound -Wl,--no-as-needed $$(LIBS)
-$(B)/obj/regress/unit/$(1).o: INCLUDES = -iquote regress/unit $(addprefix -iquote ,$(sort $(patsubst %/,%,$(dir $(2)))))
+$(B)/obj/regress/unit/$(1).o: INCLUDES = -iquote regress/unit $(call roots,$(2))
 endef
 $(foreach t,$(UNIT),$(eval $(call unit-test,$(t),$(call links,regress/unit/$(t).c))))
 unit-build: $(UNIT:%=$(B)/unit/%)
@@ -117,7 +119,7 @@ define fuzz-target
 $(B)/fuzz/$(1): $(B)/obj/regress/fuzz/$(1).o $(REPLAY) $(call obj,$(2)) $(B)/libcommon.a
 	@mkdir -p $$(@D)
 	$$(call SAY,LD,$$@)$$(LINK) $$(FUZZER) -o $$@ $$^ $$(LIBS)
-$(B)/obj/regress/fuzz/$(1).o: INCLUDES = $(addprefix -iquote ,$(sort $(patsubst %/,%,$(dir $(2)))))
+$(B)/obj/regress/fuzz/$(1).o: INCLUDES = $(call roots,$(2))
 endef
 $(foreach t,$(FUZZ),$(eval $(call fuzz-target,$(t),$(call links,regress/fuzz/$(t).c))))
 fuzz-build: $(FUZZ:%=$(B)/fuzz/%)
@@ -160,7 +162,7 @@ install: all
 	ln -sf ../sbin/sendmail $(I)/lib/sendmail
 	ln -sf ../sbin/sendmail $(I)/bin/mailq
 	ln -sf ../sbin/sendmail $(I)/bin/newaliases
-	install -m 644 smtpd/posternd.8 ctl/sendmail.8 ctl/posternctl.8 $(DESTDIR)$(MANDIR)/man8/
+	install -m 644 smtpd/parent/posternd.8 ctl/sendmail.8 ctl/posternctl.8 $(DESTDIR)$(MANDIR)/man8/
 	install -m 644 etc/postern.conf.5 $(DESTDIR)$(MANDIR)/man5/
 	install -m 644 etc/postern.conf $(DESTDIR)$(CONFDIR)/postern.conf.example
 	install -m 644 etc/fail2ban/filter.d/postern.conf $(I)/share/postern/fail2ban/

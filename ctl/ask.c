@@ -15,9 +15,9 @@
 #include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
-#include "addr.h"
+#include "mail/addr.h"
 #include "ask.h"
-#include "buf.h"
+#include "base/buf.h"
 
 const char *
 runtime_dir(void)

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <sysexits.h>
 #include "ask.h"
-#include "xmalloc.h"
+#include "base/xmalloc.h"
 
 static _Noreturn void
 usage(void)

@@ -15,10 +15,10 @@
 #include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
-#include "addr.h"
+#include "mail/addr.h"
 #include "ask.h"
 #include "sendmail.h"
-#include "xmalloc.h"
+#include "base/xmalloc.h"
 
 /* ---- the caller ---- */
 

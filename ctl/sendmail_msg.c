@@ -11,10 +11,10 @@
 #include <sysexits.h>
 #include <time.h>
 #include <unistd.h>
-#include "addr.h"
-#include "hdr.h"
+#include "mail/addr.h"
+#include "mail/hdr.h"
 #include "sendmail.h"
-#include "xmalloc.h"
+#include "base/xmalloc.h"
 
 #define MESSAGE_MOST	(1024UL * 1024 * 1024)
 

@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
-#include "hdr.h"
+#include "mail/hdr.h"
 #include "sendmail.h"
-#include "xmalloc.h"
+#include "base/xmalloc.h"
 
 #define OPTIONS "A:B:b:C:cd::E::e::F:f:Gh:IiJ::L:mN:nO:o:p:q::R:r:stUV:vX:x"
 

@@ -12,7 +12,7 @@
 #include <time.h>
 #include "ask.h"
 #include "sendmail.h"
-#include "xmalloc.h"
+#include "base/xmalloc.h"
 
 static bool
 has_high(const char *s)

@@ -14,7 +14,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 #include "ask.h"
-#include "reply.h"
+#include "mail/reply.h"
 #include "submit.h"
 
 #define ANSWER_MS	(10 * 60 * 1000)	/* RFC 5321 4.5.3.2.6 */

@@ -8,8 +8,8 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include "buf.h"
-#include "reply.h"
+#include "base/buf.h"
+#include "mail/reply.h"
 
 struct submit {
 	int		 fd;

@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
-#include "addr.h"
+#include "mail/addr.h"
 #include "submit.h"
-#include "xmalloc.h"
+#include "base/xmalloc.h"
 
 struct refusal {
 	size_t	 rcpt;			/* its number */

@@ -6,7 +6,7 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
-#include "match.h"
+#include "conf/match.h"
 
 int	LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 

@@ -1,11 +1,11 @@
 /*
- * links: lookup/dns_parse.c
+ * links: lookup/resolver/dns_parse.c
  * Record data of any kind: no crash, and a name that is taken is a clean one.
  */
 #include <sys/socket.h>
 #include <stdlib.h>
 #include <string.h>
-#include "dns_parse.h"
+#include "resolver/dns_parse.h"
 
 int	LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 

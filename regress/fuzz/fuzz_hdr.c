@@ -5,7 +5,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include "hdr.h"
+#include "mail/hdr.h"
 
 int	LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 

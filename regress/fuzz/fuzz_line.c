@@ -8,8 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include "line.h"
-#include "msg.h"
+#include "mail/bodyscan.h"
+#include "mail/line.h"
+#include "proc/msg.h"
 
 int	LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 

@@ -1,11 +1,11 @@
 /*
- * links: deliver/convert.c
+ * links: deliver/client/convert.c
  * Any bytes as a message to be made 7-bit: written in pieces of any size it is the same, it is 7-bit where the plan or force say so, and
  * what is 7-bit already stays as it is.
  */
 #include <stdlib.h>
 #include <string.h>
-#include "convert.h"
+#include "client/convert.h"
 
 int	LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 

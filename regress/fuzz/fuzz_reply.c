@@ -5,8 +5,8 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include "addr.h"
-#include "reply.h"
+#include "mail/addr.h"
+#include "mail/reply.h"
 
 int	LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 

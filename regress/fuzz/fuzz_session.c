@@ -1,4 +1,4 @@
-/* links: smtpd/session.c smtpd/session_say.c smtpd/cmd.c smtpd/cmd_ehlo.c smtpd/cmd_mail.c smtpd/cmd_rcpt.c smtpd/cmd_data.c smtpd/cmd_misc.c smtpd/batch.c smtpd/tx.c smtpd/trace.c smtpd/path.c smtpd/params.c smtpd/counts.c smtpd/crowd.c smtpd/quiet.c smtpd/door.c */
+/* links: smtpd/listener/session.c smtpd/listener/session_say.c smtpd/listener/cmd.c smtpd/listener/cmd_ehlo.c smtpd/listener/cmd_mail.c smtpd/listener/cmd_rcpt.c smtpd/listener/cmd_data.c smtpd/listener/cmd_misc.c smtpd/listener/batch.c smtpd/listener/tx.c smtpd/listener/received.c smtpd/listener/path.c smtpd/listener/params.c smtpd/listener/client_count.c smtpd/listener/crowd.c smtpd/listener/quiet.c smtpd/listener/listen.c */
 /*
  * fuzz_session: a whole SMTP session over a socketpair, with a queue and a lookup of straw.
  *
@@ -10,13 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "batch.h"
-#include "child.h"
-#include "door.h"
-#include "ev.h"
-#include "log.h"
-#include "session.h"
-#include "tx.h"
+#include "listener/batch.h"
+#include "program/child.h"
+#include "listener/listen.h"
+#include "proc/ev.h"
+#include "base/log.h"
+#include "listener/session.h"
+#include "listener/tx.h"
 
 #define TXS	64		/* numbers are taken modulo */
 #define INPUT	65536

@@ -1,12 +1,12 @@
-/* links: lookup/table.c lookup/table_file.c lookup/table_net.c */
+/* links: lookup/tables/table.c lookup/tables/table_file.c lookup/tables/table_net.c */
 /*
  * fuzz_table: the file of a table, and look-ups of every kind with words from it.
  * Every value that is found lies within the table and ends.
  */
 #include <stdlib.h>
 #include <string.h>
-#include "log.h"
-#include "table.h"
+#include "base/log.h"
+#include "tables/table.h"
 
 int	LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 

@@ -1,18 +1,25 @@
 """lint: what the lints share: the tree, and which source belongs to which program."""
 import os
-import re
 import sys
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 FOLDERS = ("smtpd", "lookup", "queue", "deliver", "ctl")
+
+# Which program a folder is linked into, as the edges of common/proc/msg.h call it; the first that is a path's beginning counts.
+PROGRAM = (
+    ("smtpd/parent/", "PARENT"), ("smtpd/listener/", "LISTENER"), ("lookup/tables/", "LOOKUP"), ("lookup/resolver/", "RESOLVER"),
+    ("queue/", "QUEUE"), ("deliver/client/", "DELIVER"), ("deliver/agent/", "AGENT"), ("ctl/", "CTL"), ("common/", "ANY"),
+)
 problems = []
 
 
 def sources(*folders):
+    """Every .c and .h below these folders, sorted by path."""
     for folder in folders:
-        for name in sorted(os.listdir(os.path.join(TOP, folder))):
-            if name.endswith((".c", ".h")):
-                yield folder + "/" + name
+        for where, below, names in sorted(os.walk(os.path.join(TOP, folder))):
+            for name in sorted(names):
+                if name.endswith((".c", ".h")):
+                    yield os.path.relpath(os.path.join(where, name), TOP)
 
 
 def read(path):
@@ -21,15 +28,7 @@ def read(path):
 
 
 def program(path):
-    """The program that a source is linked into, as the edges of common/msg.h call it."""
-    folder, name = path.split("/")
-    if folder == "smtpd":
-        return "PARENT" if re.match(r"posternd|parent|priv", name) else "LISTENER"
-    if folder == "lookup":
-        return "RESOLVER" if re.match(r"resolver|dns|mx", name) else "LOOKUP"
-    if folder == "deliver":
-        return "AGENT" if re.match(r"agent|maildir|expand", name) else "DELIVER"
-    return {"queue": "QUEUE", "common": "ANY", "ctl": "CTL"}[folder]
+    return next((name for begin, name in PROGRAM if path.startswith(begin)), None)
 
 
 def problem(text):

@@ -1,6 +1,6 @@
 """lib_edge: one program of Postern alone, with the test as its parent and as its peers.
 
-The messages, their numbers and their fields are read from common/msg.h; the encoding is written down here once more, so that a
+The messages, their numbers and their fields are read from common/proc/msg.h; the encoding is written down here once more, so that a
 test of a program is also a test of the wire. A payload is a dict, a list in it a list of dicts.
 
     with Program("resolver", conf="hostname a.b\\n...") as p:
@@ -23,7 +23,7 @@ FLAG_FD = 1
 
 
 def read_table():
-    with open(os.path.join(TOP, "common/msg.h"), encoding="utf-8") as f:
+    with open(os.path.join(TOP, "common/proc/msg.h"), encoding="utf-8") as f:
         text = f.read().replace("\\\n", " ")
     text = re.sub(r"/\*.*?\*/", " ", text, flags=re.S)
     payloads, edges, messages = {}, {}, []

@@ -10,10 +10,10 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
-#include "ev.h"
-#include "log.h"
-#include "spool.h"
-#include "xmalloc.h"
+#include "proc/ev.h"
+#include "base/log.h"
+#include "spool/spool.h"
+#include "base/xmalloc.h"
 
 #define KIT __attribute__((unused)) static
 

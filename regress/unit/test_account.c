@@ -1,6 +1,6 @@
 /* links: */
 /* test_account: accounts are found in any case, and what is none is none. */
-#include "account.h"
+#include "proc/account.h"
 #include "test.h"
 
 static void

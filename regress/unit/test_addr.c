@@ -3,7 +3,7 @@
  * test_addr: paths and addresses: what the grammar takes and what it refuses, and the texts made of them.
  */
 #include <stdlib.h>
-#include "addr.h"
+#include "mail/addr.h"
 #include "test.h"
 
 #define A10	"aaaaaaaaaa"

@@ -1,7 +1,7 @@
 /*
  * test_addr_utf8: "\x{E9}" and back, whatever is in it.
  */
-#include "addr.h"
+#include "mail/addr.h"
 #include "test.h"
 
 static void

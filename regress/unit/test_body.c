@@ -1,13 +1,13 @@
 /*
  * What leaves for a server: dots stuffed, the end written, nothing bare, whatever the block edges are.
- * links: deliver/body.c deliver/convert.c
+ * links: deliver/client/body.c deliver/client/convert.c
  */
 #include <sys/mman.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "body.h"
-#include "crc32c.h"
+#include "client/body.h"
+#include "base/crc32c.h"
 #include "test.h"
 
 static int

@@ -1,9 +1,9 @@
 /* links: */
 /* buf, qid, crc32c: what everything else stands on. */
 #include <stdlib.h>
-#include "buf.h"
-#include "crc32c.h"
-#include "qid.h"
+#include "base/buf.h"
+#include "base/crc32c.h"
+#include "mail/qid.h"
 #include "test.h"
 
 static void

@@ -1,9 +1,9 @@
 /*
  * test_class: what is bulk, what is a bounce, and how long it is tried.
- * links: queue/retry.c
+ * links: queue/core/retry.c
  */
-#include "bounce.h"
-#include "retry.h"
+#include "notice/bounce.h"
+#include "core/retry.h"
 #include "test.h"
 
 static void

@@ -1,8 +1,8 @@
 /*
  * test_clock: how old mail is, whatever the wall clock did.
- * links: queue/clock.c
+ * links: common/proc/clock.c
  */
-#include "clock.h"
+#include "proc/clock.h"
 #include "test.h"
 
 #define HOUR	(3600 * 1000LL)

@@ -1,7 +1,7 @@
 /* test_compact: a segment that is held by one message of many is given back; what is in memory is left alone; two copies become one.
-   links: queue/spool.c queue/segment.c queue/seg_make.c queue/record.c queue/mark_code.c queue/body.c queue/commit.c queue/mark.c queue/sync.c queue/helper.c queue/order.c queue/scan.c queue/recover.c queue/reclaim.c queue/compact.c queue/copies.c queue/lock.c */
-#include "copies.h"
-#include "spool_priv.h"
+   links: queue/spool/spool.c queue/spool/segment.c queue/spool/seg_make.c queue/spool/record.c queue/spool/mark_code.c queue/spool/body.c queue/spool/commit.c queue/spool/mark.c queue/spool/sync.c queue/spool/helper.c queue/spool/order.c queue/spool/scan.c queue/spool/scan_start.c queue/spool/reclaim.c queue/spool/compact.c queue/spool/copies.c queue/spool/lock.c */
+#include "spool/copies.h"
+#include "spool/spool_priv.h"
 #include "test.h"
 #include "spoolkit.h"
 

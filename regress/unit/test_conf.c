@@ -1,4 +1,4 @@
-/* links: */
+/* links: smtpd/parent/conf_load.c smtpd/parent/conf_host.c */
 /*
  * test_conf: the configuration: good files, bad files with the places of their errors, the text for children.
  * Files are made in a folder of their own under TMPDIR.
@@ -6,7 +6,7 @@
 #include <arpa/inet.h>
 #include <stdlib.h>
 #include <unistd.h>
-#include "conf.h"
+#include "conf/conf.h"
 #include "test.h"
 
 static char dir[256];

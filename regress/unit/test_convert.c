@@ -1,10 +1,10 @@
 /*
  * A message made 7-bit, part by part: what is written, what stays byte for byte, and what cannot be.
- * links: deliver/convert.c
+ * links: deliver/client/convert.c
  */
 #include <stdlib.h>
 #include <string.h>
-#include "convert.h"
+#include "client/convert.h"
 #include "test.h"
 
 static char wrote[65536];

@@ -1,13 +1,13 @@
-/* links: smtpd/counts.c common/client_limits.c */
+/* links: smtpd/listener/client_count.c common/proc/client_limits.c */
 /*
  * test_counts: connections and rates of clients, summed over the listeners.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdlib.h>
-#include "client_limits.h"
-#include "counts.h"
-#include "ev.h"
+#include "proc/client_limits.h"
+#include "listener/client_count.h"
+#include "proc/ev.h"
 #include "test.h"
 
 static uint64_t now = 10 * 60000;

@@ -1,11 +1,11 @@
 /*
  * test_dest: destinations, their windows and rests, the round.
- * links: queue/dest.c queue/dest_line.c queue/dest_rest.c queue/round.c queue/message.c queue/clock.c
+ * links: queue/core/nexthop.c queue/core/nexthop_line.c queue/core/nexthop_rest.c queue/core/round.c queue/core/message.c common/proc/clock.c
  */
 #include <stdio.h>
 #include <string.h>
-#include "dest.h"
-#include "ev.h"
+#include "core/nexthop.h"
+#include "proc/ev.h"
 #include "test.h"
 
 static int action_index = 3;

@@ -1,9 +1,9 @@
 /*
- * links: lookup/dns_parse.c
+ * links: lookup/resolver/dns_parse.c
  * Record data from the DNS, well-formed and not; reverse names.
  */
 #include <sys/socket.h>
-#include "dns_parse.h"
+#include "resolver/dns_parse.h"
 #include "test.h"
 
 #define BLOB(s) ((struct blob){ (const uint8_t *)(s), sizeof(s) - 1 })

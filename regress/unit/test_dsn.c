@@ -1,9 +1,9 @@
 /*
  * test_dsn: what a notice looks like, and that nothing from outside can change its shape.
- * links: queue/dsn.c queue/dsn_text.c queue/dsn_words.c
+ * links: queue/notice/dsn.c queue/notice/dsn_text.c queue/notice/dsn_words.c
  */
 #include <stdlib.h>
-#include "dsn.h"
+#include "notice/dsn.h"
 #include "test.h"
 
 static const struct dsn_rcpt plain = { .addr = "bob@example.net", .orig = "", .orcpt = "", .action = DSN_FAILED, .status = "5.1.1",

@@ -1,8 +1,8 @@
 /*
  * test_envelope: what a listener may not send.
- * links: queue/envelope.c
+ * links: queue/spool/envelope.c
  */
-#include "intake.h"
+#include "spool/envelope.h"
 #include "test.h"
 
 static struct p_env_rcpt rcpt = { .addr = "a@b", .orig = "", .orcpt = "", .action = "local", .sender = "", .trail = "" };

@@ -1,8 +1,8 @@
 /*
- * links: deliver/expand.c
+ * links: deliver/agent/expand.c
  * The path of a mailbox: what the administrator wrote, and what a recipient's address may not do to it.
  */
-#include "expand.h"
+#include "agent/expand.h"
 #include "test.h"
 
 static struct mailbox_path	 box;

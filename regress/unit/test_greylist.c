@@ -2,7 +2,7 @@
  * test_greylist: which refusals mean "come back", and when.
  * links:
  */
-#include "greylist.h"
+#include "mail/greylist.h"
 #include "test.h"
 
 static void

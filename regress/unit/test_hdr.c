@@ -3,7 +3,7 @@
  * test_hdr: header fields, and address lists by the grammar and beside it.
  */
 #include <stdlib.h>
-#include "hdr.h"
+#include "mail/hdr.h"
 #include "test.h"
 
 #define EACH(i, array) for (size_t i = 0; i < sizeof (array) / sizeof (array)[0]; i++)

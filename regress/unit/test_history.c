@@ -1,9 +1,9 @@
 /* test_history: what goes in comes out, in order, over a restart; it is bounded in time and number; a broken index costs nothing else.
-   links: queue/history.c queue/clock.c queue/index.c queue/index_vfs.c queue/helper.c queue/order.c queue/index_rows.c queue/index_read.c queue/index_seg.c queue/index_files.c queue/index_history.c queue/lock.c */
+   links: queue/core/history.c common/proc/clock.c queue/index/index.c queue/index/vfs.c queue/spool/helper.c queue/spool/order.c queue/index/rows.c queue/index/read.c queue/index/seg.c queue/index/files.c queue/index/history.c queue/spool/lock.c */
 #include <time.h>
-#include "child.h"
-#include "clock.h"
-#include "history.h"
+#include "program/child.h"
+#include "proc/clock.h"
+#include "core/history.h"
 #include "test.h"
 #include "spoolkit.h"
 

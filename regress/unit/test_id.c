@@ -1,10 +1,10 @@
 /*
  * test_id: queue ids are leased once, used once, and never come again.
- * links: queue/id.c
+ * links: queue/core/id.c
  */
 #include <unistd.h>
 #include <stdlib.h>
-#include "id.h"
+#include "core/id.h"
 #include "test.h"
 
 static void

@@ -1,10 +1,10 @@
 /* test_index: rows, counts, due order, what survives which end, damage.
-   links: queue/index.c queue/index_vfs.c queue/helper.c queue/order.c queue/index_rows.c queue/index_read.c queue/index_seg.c queue/index_files.c queue/lock.c */
+   links: queue/index/index.c queue/index/vfs.c queue/spool/helper.c queue/spool/order.c queue/index/rows.c queue/index/read.c queue/index/seg.c queue/index/files.c queue/spool/lock.c */
 #include <sys/resource.h>
 #include <sys/statvfs.h>
 #include <signal.h>
-#include "index.h"
-#include "index_priv.h"
+#include "index/index.h"
+#include "index/priv.h"
 #include "test.h"
 #include "spoolkit.h"
 

@@ -7,8 +7,8 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
-#include "ev.h"
-#include "io.h"
+#include "proc/ev.h"
+#include "proc/io.h"
 #include "test.h"
 
 struct side {

@@ -5,8 +5,9 @@
  * the facts of bodyscan.
  */
 #include <stdlib.h>
-#include "line.h"
-#include "msg.h"
+#include "mail/bodyscan.h"
+#include "mail/line.h"
+#include "proc/msg.h"
 #include "test.h"
 
 #define EACH(i, array) for (size_t i = 0; i < sizeof (array) / sizeof (array)[0]; i++)

@@ -1,15 +1,15 @@
-/* links: smtpd/parent_lines.c */
+/* links: smtpd/parent/lines.c */
 /*
  * test_lines: the children's log lines on their way to the log: whose they are, in which order, how many, what they hold.
  */
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
-#include "buf.h"
-#include "ev.h"
-#include "log.h"
-#include "log_line.h"
-#include "parent_lines.h"
+#include "base/buf.h"
+#include "proc/ev.h"
+#include "base/log.h"
+#include "base/log_line.h"
+#include "parent/lines.h"
 #include "test.h"
 
 static int out;			/* where the log goes: a file without a name */

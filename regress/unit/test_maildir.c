@@ -1,5 +1,5 @@
 /*
- * links: deliver/maildir.c deliver/maildir_open.c deliver/maildir_earlier.c deliver/maildir_flush.c deliver/agent_letter.c
+ * links: deliver/agent/maildir.c deliver/agent/maildir_open.c deliver/agent/maildir_earlier.c deliver/agent/maildir_flush.c deliver/agent/letter.c
  * Maildir delivery into a directory of its own: what arrives, what is made, what happens to directories that are traps.
  */
 #include <sys/mman.h>
@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "maildir.h"
+#include "agent/maildir.h"
 #include "test.h"
 
 static char		 home[] = "/tmp/test_maildir.XXXXXX";

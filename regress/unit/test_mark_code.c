@@ -1,6 +1,6 @@
-/* test_mark_code: marks on the disk, whole and damaged, of this version and the one before.   links: queue/mark_code.c */
+/* test_mark_code: marks on the disk, whole and damaged, of this version and the one before.   links: queue/spool/mark_code.c */
 #include <string.h>
-#include "mark_code.h"
+#include "spool/mark_code.h"
 #include "test.h"
 
 static const uint8_t all[] = "phdbermnHRBXO";

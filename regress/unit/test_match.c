@@ -4,7 +4,7 @@
  */
 #include <arpa/inet.h>
 #include <stdlib.h>
-#include "match.h"
+#include "conf/match.h"
 #include "test.h"
 
 static struct conf *

@@ -3,7 +3,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include "mend.h"
+#include "mail/mend.h"
 #include "test.h"
 
 #define ALL	(MEND_NUL | MEND_LONG | MEND_FROM | MEND_DOMAIN)

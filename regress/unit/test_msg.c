@@ -8,11 +8,11 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
-#include "ev.h"
-#include "log.h"
-#include "msg.h"
+#include "proc/ev.h"
+#include "base/log.h"
+#include "proc/msg.h"
 #include "test.h"
-#include "xmalloc.h"
+#include "base/xmalloc.h"
 
 /* ---- every payload, filled at random from its own field list ---- */
 

@@ -1,11 +1,11 @@
 /*
  * The order of a destination's hosts, and ourselves among them.
- * links: deliver/mx.c
+ * links: deliver/client/mx.c
  */
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
-#include "mx.h"
+#include "client/mx.h"
 #include "test.h"
 
 static uint32_t

@@ -1,13 +1,13 @@
 /*
- * links: lookup/mx_query.c lookup/dns_parse.c
+ * links: lookup/resolver/mx_query.c lookup/resolver/dns_parse.c
  * The question for mail hosts, against a DNS that answers when the test says so: what is asked when, shared questions,
  * the two deadlines.
  */
 #include <sys/socket.h>
 #include <stdlib.h>
-#include "dns.h"
-#include "ev.h"
-#include "mx_query.h"
+#include "resolver/dns.h"
+#include "proc/ev.h"
+#include "resolver/mx_query.h"
 #include "test.h"
 
 /* ---- dummies ---- */

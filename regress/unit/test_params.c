@@ -1,10 +1,10 @@
-/* links: smtpd/params.c */
+/* links: smtpd/listener/params.c */
 /*
  * test_params: the ESMTP parameters of MAIL and RCPT: what is taken, and what is refused how.
  */
 #include <stdlib.h>
-#include "params.h"
-#include "tx.h"
+#include "listener/params.h"
+#include "listener/tx.h"
 #include "test.h"
 
 static const struct {

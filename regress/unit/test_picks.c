@@ -1,6 +1,6 @@
 /* test_picks: recipients gathered by message.
-   links: queue/picks.c */
-#include "picks.h"
+   links: queue/control/picks.c */
+#include "control/picks.h"
 #include "test.h"
 
 int

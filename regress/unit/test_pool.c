@@ -1,9 +1,9 @@
 /*
  * test_pool: sources by weight, always the same for a message.
- * links: deliver/pool.c
+ * links: deliver/client/pool.c
  */
 #include <stdlib.h>
-#include "pool.h"
+#include "client/pool.h"
 #include "test.h"
 
 #define MESSAGES	100000

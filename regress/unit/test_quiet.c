@@ -1,9 +1,9 @@
-/* links: smtpd/quiet.c */
+/* links: smtpd/listener/quiet.c */
 /*
  * test_quiet: a client's first line is due, the others are counted, and no number of clients takes more room.
  */
 #include <string.h>
-#include "quiet.h"
+#include "listener/quiet.h"
 #include "test.h"
 
 static unsigned told, lines;

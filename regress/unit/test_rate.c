@@ -3,7 +3,7 @@
  * links:
  */
 #include <stdint.h>
-#include "rate.h"
+#include "base/rate.h"
 #include "test.h"
 
 #define S	1000000000ULL

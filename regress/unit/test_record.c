@@ -1,6 +1,6 @@
-/* test_record: the layout of segment headers and records, byte by byte where it is a promise.   links: queue/record.c queue/mark_code.c */
-#include "crc32c.h"
-#include "record.h"
+/* test_record: the layout of segment headers and records, byte by byte where it is a promise.   links: queue/spool/record.c queue/spool/mark_code.c */
+#include "base/crc32c.h"
+#include "spool/record.h"
 #include "test.h"
 
 static const uint8_t rnd[RND_LEN] = "0123456789abcde", other[RND_LEN] = "0123456789abcdX";

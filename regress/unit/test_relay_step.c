@@ -1,12 +1,12 @@
 /*
  * A transaction against servers that pipeline or not, accept, refuse, postpone, close or talk nonsense.
- * links: deliver/relay_step.c deliver/relay_put.c
+ * links: deliver/client/relay_step.c deliver/client/relay_put.c
  */
 #include <stdlib.h>
 #include <string.h>
-#include "convert.h"
-#include "relay_put.h"
-#include "relay_step.h"
+#include "client/convert.h"
+#include "client/relay_put.h"
+#include "client/relay_step.h"
 #include "test.h"
 
 /* ---- what job.c does, without a queue ---- */

@@ -3,8 +3,8 @@
  * test_reply: replies of remote servers, as hostile as they come, and every row of the dictionary.
  */
 #include <stdlib.h>
-#include "addr.h"
-#include "reply.h"
+#include "mail/addr.h"
+#include "mail/reply.h"
 #include "test.h"
 
 #define EACH(i, array) for (size_t i = 0; i < sizeof (array) / sizeof (array)[0]; i++)

@@ -1,8 +1,8 @@
 /*
  * test_retry: back-off, jitter, lifetime.
- * links: queue/retry.c
+ * links: queue/core/retry.c
  */
-#include "retry.h"
+#include "core/retry.h"
 #include "test.h"
 
 static const struct dest_policy p = { .retry_min = 300000, .retry_max = 14400000, .lifetime = 432000000 };

@@ -13,7 +13,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <unistd.h>
-#include "sandbox.h"
+#include "program/sandbox.h"
 #include "test.h"
 
 #if defined(__has_feature)

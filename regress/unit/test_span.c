@@ -1,6 +1,6 @@
 /* test_span: times, sizes and numbers as people read them.
-   links: queue/span.c */
-#include "span.h"
+   links: queue/spool/span.c */
+#include "spool/span.h"
 #include "test.h"
 
 #define S	1000LL

@@ -1,13 +1,13 @@
 /* test_spool_crash: the spool is killed at its system calls, or they fail, one after the other; what was answered is accounted for.
-   links: queue/spool.c queue/segment.c queue/seg_make.c queue/record.c queue/mark_code.c queue/body.c queue/commit.c queue/mark.c queue/sync.c queue/helper.c queue/order.c queue/scan.c queue/recover.c queue/reclaim.c queue/compact.c queue/copies.c queue/lock.c
+   links: queue/spool/spool.c queue/spool/segment.c queue/spool/seg_make.c queue/spool/record.c queue/spool/mark_code.c queue/spool/body.c queue/spool/commit.c queue/spool/mark.c queue/spool/sync.c queue/spool/helper.c queue/spool/order.c queue/spool/scan.c queue/spool/scan_start.c queue/spool/reclaim.c queue/spool/compact.c queue/spool/copies.c queue/spool/lock.c
 
    Without arguments a short campaign; `campaign` tries every number of every call (regress/crash/spool.sh);
    `run DIR` and `check DIR [cut]` are what the campaign starts, the first under strace; `bench DIR N [SIZE]` prints commits a second. */
 #include <sys/wait.h>
 #include <signal.h>
 #include <time.h>
-#include "copies.h"
-#include "spool_priv.h"
+#include "spool/copies.h"
+#include "spool/spool_priv.h"
 #include "test.h"
 #include "spoolkit.h"
 

@@ -1,4 +1,4 @@
-/* links: lookup/table.c lookup/table_list.c lookup/table_file.c lookup/table_net.c */
+/* links: lookup/tables/table.c lookup/tables/table_list.c lookup/tables/table_file.c lookup/tables/table_net.c */
 /*
  * test_table: tables of all kinds and the orders of look-up; files with all their spellings; a million entries.
  */
@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
-#include "table.h"
+#include "tables/table.h"
 #include "test.h"
 
 static const char *

@@ -1,6 +1,6 @@
 /* test_turns: the new goes first, the old is not forgotten. */
 #include "test.h"
-#include "turns.h"
+#include "mail/lanes.h"
 
 int
 main(void)

@@ -1,11 +1,11 @@
 /* test_walk: selections and their walks: what they find, that each has its index, and that no page takes long.
    WALK_N=1000000 in the environment makes so many deferred recipients and prints how long each question takes over them.
-   links: queue/index.c queue/index_vfs.c queue/helper.c queue/order.c queue/index_rows.c queue/index_read.c queue/index_seg.c queue/index_files.c queue/index_walk.c queue/lock.c queue/select.c queue/idset.c */
+   links: queue/index/index.c queue/index/vfs.c queue/spool/helper.c queue/spool/order.c queue/index/rows.c queue/index/read.c queue/index/seg.c queue/index/files.c queue/index/walk.c queue/spool/lock.c queue/control/select.c queue/control/idset.c */
 #include <sqlite3.h>
 #include <time.h>
-#include "idset.h"
-#include "index_sql.h"
-#include "select.h"
+#include "control/idset.h"
+#include "index/sql.h"
+#include "control/select.h"
 #include "test.h"
 #include "spoolkit.h"
 

@@ -1,9 +1,9 @@
 /*
  * test_window: slow start and back-off of the number of connections.
- * links: deliver/window.c
+ * links: deliver/client/window.c
  */
 #include "test.h"
-#include "window.h"
+#include "client/window.h"
 
 static void
 good(struct window *w, unsigned n, unsigned limit, uint64_t now)

@@ -1,0 +1,114 @@
+/*
+ * conf_refs: what a configuration refers to outside of itself, and whether it is there: files of tables, addresses of sources, who takes what
+ * the archive is sent.
+ *
+ * Called by conf_build for conf_load alone (posternd at start, at a reload, with -n), when the rest is without errors. Reads files and
+ * accounts; reports what would not work as an error, what may come later as a warning.
+ */
+#include <sys/stat.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "proc/account.h"
+#include "conf/conf_parse.h"
+#include "conf/match.h"
+
+static void
+check_table_file(struct parse *p, size_t i)
+{
+	const struct conf_table *t = &p->conf->table[i];
+	int fd = open(t->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat st;
+
+	if (fd == -1)
+		conf_report(p->unit, &p->at.table[i], false, "the table \"%s\": cannot read %s: %s", t->name, t->path, strerror(errno));
+	else if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode))
+		conf_report(p->unit, &p->at.table[i], false, "the table \"%s\": %s is no file", t->name, t->path);
+	if (fd != -1)
+		close(fd);
+}
+
+static void
+check_ways(struct parse *p)
+{
+	const struct conf *c = p->conf;
+	struct conf_pos pos = { .file = p->unit->file[0] };
+
+	if (c->nmatch == 0)
+		conf_report(p->unit, &pos, false, "there is no rule, so nothing would be taken; add match from ... for ... action ...");
+	if (c->nlisten == 1 && p->at.listen[0].file == NULL)
+		conf_report(p->unit, &pos, true, "nothing listens on the network: mail comes in by the local socket alone; add listen on all, or listen on socket "
+		    "if this is meant");
+}
+
+static void
+check_source(struct parse *p, size_t i)
+{
+	const struct conf_source *s = &p->conf->source[i];
+	const struct sockaddr_storage *in[] = { &s->in4, &s->in6 };
+
+	for (size_t k = 0; k < sizeof(in) / sizeof(in[0]); k++)
+		if (in[k]->ss_family != 0 && !conf_is_own_address(p->conf, (const struct sockaddr *)in[k]))
+			conf_report(p->unit, &p->at.source[i], true, "the source \"%s\" has an %s address that is not on this host: nothing is sent from it "
+			    "until it is", s->name, in[k]->ss_family == AF_INET ? "IPv4" : "IPv6");
+}
+
+/* The accounts are known here, other look-ups are not. False: something else is asked. */
+static bool
+answer_accounts(const struct conf *c, struct answers *as)
+{
+	struct p_ask ask = answers_ask(as, c->generation);
+	struct p_answer a = { .values_n = ask.questions_n, .values = calloc(ask.questions_n + 1, sizeof(*a.values)) };
+	const struct passwd *pw;
+	bool all = a.values != NULL;
+	int r;
+
+	for (uint32_t i = 0; i < ask.questions_n && all; i++) {
+		all = ask.questions[i].kind == ASK_ACCOUNT;
+		r = all ? account_get(ask.questions[i].key, &pw) : 0;
+		if (r == 1 && account_kind(pw, c->limit[LIM_FIRST_UID]) != ACCOUNT_USER)
+			r = 0;
+		a.values[i] = (struct p_value){ r == 1 ? ANSWER_YES : r == 0 ? ANSWER_NO : ANSWER_TEMPFAIL, "" };
+	}
+	all = all && ask.questions_n > 0 && answers_take(as, &a) == 0;
+	free(ask.questions);
+	free(a.values);
+	return all;
+}
+
+/* What cannot be archived is not taken: with a target that is refused no mail would be. */
+static void
+check_archive(struct parse *p, size_t i)
+{
+	static const struct match_facts own = { .socket = true, .helo = "", .mail_from = "", .tag = "" };
+	const char *to = p->conf->archive[i].to;
+	struct answers as = { 0 };
+	enum match_result r;
+	struct match m;
+
+	do
+		r = match_rcpt(p->conf, &own, to, &as, &m);
+	while (r == MATCH_NEED && answer_accounts(p->conf, &as));
+	if (r == MATCH_REFUSED && m.code >= 500)
+		conf_report(p->unit, &p->at.archive[i], false, "nobody takes what is archived to <%s> (%u %s %s); add a rule for it, from socket", to,
+		    m.code, m.dsn, m.text);
+	answers_free(&as);
+}
+
+void
+conf_refs(struct parse *p)
+{
+	const struct conf *c = p->conf;
+
+	account_refresh();
+	for (size_t i = 0; i < c->ntable; i++)
+		if (c->table[i].kind == TABLE_FILE)
+			check_table_file(p, i);
+	check_ways(p);
+	for (size_t i = 0; i < c->nsource; i++)
+		check_source(p, i);
+	for (size_t i = 0; i < c->narchive; i++)
+		check_archive(p, i);
+}
