@@ -1,5 +1,5 @@
 /*
- * conf_parse_table: `table NAME { ... }`, `table NAME file "/path"`, and <name> where a table is meant.
+ * conf_parse_table: `table NAME { ... }`, `table NAME file "/path" [owner ACCOUNT]`, and <name> where a table is meant.
  *
  * Called by conf_parse. Pure code: the file of a table is opened by the parent and read by lookup.
  */
@@ -58,8 +58,17 @@ table_item(struct parse *p, void *obj)
 static bool
 table_file(struct parse *p, struct conf_table *t)
 {
+	const char *owner;
+
 	t->kind = TABLE_FILE;
-	return conf_want_path(p, &t->path) && conf_want_end(p);
+	if (!conf_want_path(p, &t->path))
+		return false;
+	if (conf_accept(p, "owner")) {
+		if ((owner = conf_want(p, "an account")) == NULL)
+			return false;
+		t->owner = xstrdup(owner);
+	}
+	return conf_want_end(p);
 }
 
 bool

@@ -276,6 +276,7 @@ free_tables(struct conf *c)
 	for (size_t i = 0; i < c->ntable; i++) {
 		free(c->table[i].name);
 		free(c->table[i].path);
+		free(c->table[i].owner);
 		free_strings(c->table[i].keys, c->table[i].n);
 		free_strings(c->table[i].values, c->table[i].n);
 	}

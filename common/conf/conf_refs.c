@@ -5,7 +5,6 @@
  * Called by conf_build for conf_load alone (posternd at start, at a reload, with -n), when the rest is without errors. Reads files and
  * accounts; reports what would not work as an error, what may come later as a warning.
  */
-#include <sys/stat.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -14,19 +13,32 @@
 #include "proc/account.h"
 #include "conf/conf_parse.h"
 #include "conf/match.h"
+#include "base/trust.h"
+
+int
+conf_open_table(const struct conf_table *t, const char **why)
+{
+	const struct passwd *pw;
+
+	if (t->owner == NULL)
+		return trust_open(t->path, O_RDONLY, 0, geteuid(), why);
+	if (account_get(t->owner, &pw) != 1) {
+		*why = "there is no such account as its owner";
+		return -1;
+	}
+	return trust_open(t->path, O_RDONLY, 0, pw->pw_uid, why);
+}
 
 static void
 check_table_file(struct parse *p, size_t i)
 {
 	const struct conf_table *t = &p->conf->table[i];
-	int fd = open(t->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	struct stat st;
+	const char *why;
+	int fd = conf_open_table(t, &why);
 
 	if (fd == -1)
-		conf_report(p->unit, &p->at.table[i], false, "the table \"%s\": cannot read %s: %s", t->name, t->path, strerror(errno));
-	else if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode))
-		conf_report(p->unit, &p->at.table[i], false, "the table \"%s\": %s is no file", t->name, t->path);
-	if (fd != -1)
+		conf_report(p->unit, &p->at.table[i], false, "the table \"%s\": cannot read %s: %s", t->name, t->path, why);
+	else
 		close(fd);
 }
 

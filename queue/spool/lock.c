@@ -12,6 +12,7 @@
 #include <time.h>
 #include "base/log.h"
 #include "spool/spool.h"
+#include "base/trust.h"
 
 #define TRIES	100
 
@@ -20,12 +21,13 @@ spool_lock(void)
 {
 	static int lock = -1;
 	const struct timespec tenth = { 0, 100 * 1000 * 1000 };
+	const char *why;
 	int i;
 
 	if (lock != -1)
 		return;
-	if ((lock = open("lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600)) == -1)
-		fatal("cannot open the spool's lock");
+	if ((lock = trust_open("lock", O_RDWR | O_CREAT, 0600, TRUST_ANYONE, &why)) == -1)
+		fatalx("cannot open lock in the spool: %s", why);
 	for (i = 0; flock(lock, LOCK_EX | LOCK_NB) == -1; i++) {
 		if (errno != EWOULDBLOCK && errno != EINTR)
 			fatal("cannot lock the spool");

@@ -5,6 +5,7 @@
  */
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -18,6 +19,7 @@
 #include "proc/account.h"
 #include "parent/parent.h"
 #include "base/xmalloc.h"
+#include "base/trust.h"
 
 #define SPOOL_TICKS	60	/* three seconds */
 
@@ -48,11 +50,45 @@ no_dir(const char *what, const char *path)
 	start_fail(errno == EACCES || errno == EPERM ? EX_NOPERM : EX_CANTCREAT, "cannot %s %s: %s", what, path, strerror(errno));
 }
 
-/* mkdir -p; the last part gets mode, owner and group. */
+/* Its files, if there are any: a mount point that was just made for us has none. */
+static bool
+is_empty(int fd)
+{
+	DIR *d = fdopendir(dup(fd));
+	const struct dirent *e;
+	bool empty = d != NULL;
+
+	while (empty && (e = readdir(d)) != NULL)
+		empty = strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 || strcmp(e->d_name, "lost+found") == 0;
+	if (d != NULL)
+		closedir(d);
+	return empty;
+}
+
+/* What was there already stays as it is, or is refused: it may be somebody else's, or a wrong path. An empty one of root's becomes ours. */
+static bool
+keep_dir(int fd, const char *path, uid_t uid)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) == -1)
+		no_dir("look at", path);
+	if (st.st_uid == geteuid() && st.st_uid != uid && is_empty(fd))
+		return false;
+	if (st.st_uid != uid)
+		start_fail(EX_NOPERM, "%s belongs to uid %lu, not to uid %lu, which it must be of: remove it, choose another, or chown it if it is the right one",
+		    path, (unsigned long)st.st_uid, (unsigned long)uid);
+	if (st.st_mode & (S_IWGRP | S_IWOTH))
+		start_fail(EX_NOPERM, "others may write to %s: chmod go-w it, or choose another", path);
+	return true;
+}
+
+/* mkdir -p; the last part, if it is made here, gets mode, owner and group. */
 static void
 make_dir(const char *path, mode_t mode, uid_t uid, gid_t gid)
 {
 	char part[PATH_MAX], *slash;
+	bool made;
 	int fd;
 
 	if (strlcpy(part, path, sizeof part) >= sizeof part)
@@ -63,11 +99,15 @@ make_dir(const char *path, mode_t mode, uid_t uid, gid_t gid)
 			no_dir("make directory", part);
 		*slash = '/';
 	}
-	if (mkdir(path, mode) == -1 && errno != EEXIST)
+	made = mkdir(path, 0700) == 0;
+	if (!made && errno != EEXIST)
 		no_dir("make directory", path);
-	if ((fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) == -1)
+	if ((fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) == -1) {
+		if (errno == ENOTDIR || errno == ELOOP)
+			start_fail(EX_CANTCREAT, "%s is a link or no directory: remove it, or choose another", path);
 		no_dir("open directory", path);
-	if (fchown(fd, uid, gid) == -1 || fchmod(fd, mode) == -1)
+	}
+	if ((made || !keep_dir(fd, path, uid)) && (fchown(fd, uid, gid) == -1 || fchmod(fd, mode) == -1))
 		no_dir("give owner and mode to", path);
 	close(fd);
 }
@@ -88,9 +128,10 @@ static void
 take_lock(struct parent *p)
 {
 	char *path = xasprintf("%s/posternd.lock", p->runtime);
+	const char *why;
 
-	if ((p->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600)) == -1)
-		no_dir("open", path);
+	if ((p->lock = trust_open(path, O_RDWR | O_CREAT, 0600, geteuid(), &why)) == -1)
+		start_fail(EX_CANTCREAT, "cannot open %s: %s", path, why);
 	if (flock(p->lock, LOCK_EX | LOCK_NB) == -1)
 		start_fail(EX_TEMPFAIL, "another posternd runs with the runtime directory %s: stop it, or set `runtime` to another one",
 		    p->runtime);

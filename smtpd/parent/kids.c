@@ -167,11 +167,11 @@ listener_setup(struct kid *k, bool fresh)
 static int
 open_table(const struct conf_table *t)
 {
-	int fd = open(t->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	const char *why;
+	int fd = conf_open_table(t, &why);
 
 	if (fd == -1) {
-		log_error("table %s: cannot open %s: %s (its look-ups fail for now; reload when it is there)", t->name, t->path,
-		    strerror(errno));
+		log_error("table %s: cannot read %s: %s (its look-ups fail for now; reload when it is mended)", t->name, t->path, why);
 		if ((fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1)	/* reading it fails: EISDIR */
 			fatal("open /");
 	}

@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include "base/log.h"
 #include "parent/parent.h"
+#include "base/trust.h"
 
 #define SYSLOG	"/dev/log"
 
@@ -32,18 +33,17 @@ syslog_fd(void)
 	return -1;
 }
 
-/* -> descriptor, or -1 and errno */
+/* -> descriptor, or -1 and why; whoever may write to the file otherwise is the administrator's affair */
 static int
-open_target(enum log_kind kind, const struct conf *c)
+open_target(enum log_kind kind, const struct conf *c, const char **why)
 {
-	switch (kind) {
-	case LOG_TO_SYSLOG:
-		return syslog_fd();
-	case LOG_TO_FILE:
-		return open(c->log_path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0640);
-	default:
-		return fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
-	}
+	int fd;
+
+	if (kind == LOG_TO_FILE)
+		return trust_open(c->log_path, O_WRONLY | O_APPEND | O_CREAT, 0640, TRUST_ANYONE, why);
+	if ((fd = kind == LOG_TO_SYSLOG ? syslog_fd() : fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3)) == -1)
+		*why = strerror(errno);
+	return fd;
 }
 
 static enum log_kind
@@ -55,36 +55,40 @@ kind_of(const struct parent *p)
 static int
 reopen(void)
 {
-	return open_target(kind_of(of), of->conf);
+	const char *why;
+
+	return open_target(kind_of(of), of->conf, &why);
 }
 
 const char *
 parent_log_bad(const struct parent *p, const struct conf *c)
 {
-	static char why[512];
+	static char text[512];
+	const char *why;
 	int fd;
 
 	if (p->foreground || c->log_kind != LOG_TO_FILE)	/* a syslog may come later */
 		return NULL;
-	if ((fd = open_target(LOG_TO_FILE, c)) != -1) {
+	if ((fd = open_target(LOG_TO_FILE, c, &why)) != -1) {
 		close(fd);
 		return NULL;
 	}
-	snprintf(why, sizeof why, "cannot open the log %s: %s", c->log_path, strerror(errno));
-	return why;
+	snprintf(text, sizeof text, "cannot open the log %s: %s", c->log_path, why);
+	return text;
 }
 
 void
 parent_log_open(struct parent *p)
 {
 	enum log_kind kind = kind_of(p);
-	int fd = open_target(kind, p->conf), error = errno;
+	const char *why;
+	int fd = open_target(kind, p->conf, &why);
 
 	if (fd != -1 || of == NULL)
 		log_target(fd, kind, p->conf->log_format);
 	log_level(p->verbose ? LOG_LV_DEBUG : p->conf->log_level);
 	if (fd == -1)
-		log_warn("cannot open the log (%s): %s; it is tried again", kind == LOG_TO_FILE ? p->conf->log_path : SYSLOG, strerror(error));
+		log_warn("cannot open the log (%s): %s; it is tried again", kind == LOG_TO_FILE ? p->conf->log_path : SYSLOG, why);
 	of = p;
 	log_reopen(reopen);
 }
