@@ -6,7 +6,8 @@
 What a sync covered is on that disk. Of the later writes none, all or some are, each cut into pieces of 512 bytes of which any may be missing;
 names (files made, renamed, unlinked) come back in their order, up to some point behind the last sync of their folder. Two runs are cut:
 the spool alone (unit/test_spool_crash: every message that was answered is found with its bytes and marks that it may have, also after
-compaction), and the queue below a whole Postern (every message that got a 250 is delivered).
+compaction), and the queue below a whole Postern, with its index: every message that got a 250 is delivered, and what was delivered more than
+two seconds before the cut is not delivered again, however often the queue starts.
 """
 import os
 import random
@@ -22,21 +23,24 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 import lib  # noqa: E402
 
 PIECE = 512
+HEAD = struct.Struct("<ciQIQ")         # of an event, see writelog.c
+YOUNG_MS = 2000                         # marks and names are on the disk by then, with room for a slow machine
 SPOOL_CUTS, QUEUE_CUTS = 4000, 400
 SHIM = os.path.join(lib.B, "crash/writelog.so")
 
 
 def events(path):
-    """(kind, fd, offset, bytes) of a log; a last event that is cut off is none."""
+    """(kind, fd, offset, bytes, ms) of a log; a last event that is cut off is none."""
     with open(path, "rb") as f:
         log = f.read()
     at = 0
-    while at + 17 <= len(log):
-        kind, fd, off, n = struct.unpack_from("<ciQI", log, at)
-        if at + 17 + n > len(log):
+    while at + HEAD.size <= len(log):
+        kind, fd, off, n, ms = HEAD.unpack_from(log, at)
+        at += HEAD.size
+        if at + n > len(log):
             return
-        yield kind.decode(), fd, off, log[at + 17:at + 17 + n]
-        at += 17 + n
+        yield kind.decode(), fd, off, log[at:at + n], ms
+        at += n
 
 
 class File:
@@ -89,6 +93,7 @@ class Disk:
         self.fds, self.dirs, self.syncs = {}, {}, {}
         self.log = b""          # what the test says in a file of its own is never lost
         self.promised = []
+        self.now = 0            # ms
 
     def rename_to(self, path, file):
         if file is None:
@@ -100,8 +105,7 @@ class Disk:
     def open(self, fd, path, flags):
         self.fds.pop(fd, None)
         self.dirs.pop(fd, None)
-        if path.startswith("/") and self.top and path.startswith(self.top):
-            path = path[len(self.top):]
+        path = self.relative(path)
         if flags & os.O_DIRECTORY:
             self.dirs[fd] = path
         elif path == "../log":
@@ -114,7 +118,14 @@ class Disk:
 
     top = ""
 
-    def event(self, kind, fd, off, data):
+    def relative(self, path):
+        """SQLite names its files from the root, which is the spool itself for a queue that has it for its root."""
+        if self.top and path.startswith(self.top):
+            return path[len(self.top):]
+        return path[1:] if path.startswith("/index.db") else path
+
+    def event(self, kind, fd, off, data, ms):
+        self.now = ms
         file = self.fds.get(fd)
         if kind in "OT":
             self.open(fd, data.decode(), off)
@@ -127,7 +138,7 @@ class Disk:
             self.promised += re.findall(rb"queued as (\w+)", data)
         elif kind == "R":
             a, b = data.decode().split("\0")
-            a, b = (p[len(self.top):] if self.top and p.startswith(self.top) else p for p in (a, b))
+            a, b = self.relative(a), self.relative(b)
             if a in self.names:
                 moved = self.names[a]
                 self.rename_to(a, None)
@@ -136,9 +147,13 @@ class Disk:
                 self.loose_names[-2:] = [(a, None, b, moved)]
         elif kind == "U":
             path = data.decode()
-            path = path[len(self.top):] if self.top and path.startswith(self.top) else path
+            path = self.relative(path)
             if path in self.names:
                 self.rename_to(path, None)
+        elif kind == "Y":
+            for each in self.names.values():
+                each.sync(len(each.loose))
+            self.sync_names(len(self.loose_names))
         elif fd in self.dirs:
             if kind == "B":
                 self.syncs[fd] = len(self.loose_names)
@@ -282,7 +297,7 @@ def programs(where, log):
 
 
 def record(where, sink, n):
-    """A run with n messages, of which the sink takes only some. -> the log, the spool's path, the ids that were delivered"""
+    """A run with n messages, of which the sink takes only some, over a few seconds. -> the log, the spool's path, the ids that were delivered"""
     log = os.path.join(where, "writes")
     with lib.Postern(CONF, sink=sink.port, start=False) as p:
         p.bin = programs(where, log)
@@ -290,6 +305,7 @@ def record(where, sink, n):
         with p.smtp() as s:
             for serial in range(n):
                 assert s.mail("", "box@far.test" if serial % 8 else ["a@far.test", "b@far.test"], message(serial)).startswith("250")
+                time.sleep(0.1)
         time.sleep(1.5)         # a retry, a mark's sync
         assert p.stop() == 0
         return log, p.spool, ids_of(e.content for e in sink.mails)
@@ -301,15 +317,39 @@ def own(folder, like):
             os.chown(path, like.st_uid, like.st_gid)
 
 
+class Taker:
+    """Answers for the sink, and knows when it took what first."""
+
+    def __init__(self):
+        self.choosy, self.when = True, {}
+
+    def reply(self, envelope):
+        if self.choosy and b"X-Serial: 1" in envelope.content:
+            return "451 4.3.0 later"
+        for qid in ids_of([envelope.content]):
+            self.when.setdefault(qid, time.monotonic() * 1000)
+        return "250 2.0.0 taken"
+
+
+def drained(p, promised):
+    """Nothing waits but what is held for its damage; that is none that was answered."""
+    def done():
+        left = p.ctl_json("queue", "list")
+        assert not {row["id"] for row in left if row.get("state") == "held"} & set(promised), left
+        return all(row.get("state") == "held" for row in left)
+    lib.until(done, 20, 0.05)
+
+
 def queue(seconds):
-    where, begun, choosy = tempfile.mkdtemp(prefix="postern-cut-"), time.monotonic(), [True]
+    where, begun, taker = tempfile.mkdtemp(prefix="postern-cut-"), time.monotonic(), Taker()
     os.chmod(where, 0o755)
     try:
-        with lib.Sink(reply=lambda e: "451 4.3.0 later" if choosy[0] and b"X-Serial: 1" in e.content else "250 2.0.0 taken") as sink:
+        with lib.Sink(reply=taker.reply) as sink:
             log, top, gone = record(where, sink, 30)
             disk = Disk()
             disk.top = top + "/"
-            choosy[0] = False
+            taker.choosy = False
+            first = dict(taker.when)
 
             def one(disk, how, rnd):
                 sink.mails.clear()
@@ -322,12 +362,17 @@ def queue(seconds):
                         (shutil.rmtree if os.path.isdir(path) else os.unlink)(path)
                     disk.after_cut(p.spool, how, rnd)
                     own(p.spool, like)
-                    p.start()
-                    p.wait_empty(20)
-                    found = {**gone, **ids_of(e.content for e in sink.mails)}
-                    lost = [i for i in disk.promised if i not in found]
+                    for again in (1, 2):
+                        p.start()
+                        drained(p, disk.promised)
+                        found = ids_of(e.content for e in sink.mails)
+                        old = [i for i in found if first.get(i, disk.now) < disk.now - YOUNG_MS]
+                        assert not old, "start %d after a cut (%s): sent again: %s" % (again, how, old)
+                        p.kill9()
+                    lost = [i for i in disk.promised if i not in found and i not in gone]
                     assert not lost, "lost after a cut (%s): %s of %d" % (how, lost, len(disk.promised))
             done = cuts(log, QUEUE_CUTS if not seconds else 100, begun, seconds, disk, one)
+            assert "index.db" in disk.names, "the index is not in the log"
             assert disk.promised and len(set(disk.promised)) == 30, "%d promises are in the log" % len(set(disk.promised))
             return done
     finally:

@@ -1,7 +1,7 @@
 /*
  * writelog: preloaded into a program it writes down, in order, what that program does to files (powercut.py replays it).
  *
- * The log's path is in WRITELOG. An event is: u8 kind, i32 fd or result, u64 offset, u32 length, the bytes; all little-endian. A write is
+ * The log's path is in WRITELOG. An event is: u8 kind, i32 fd or result, u64 offset, u32 length, u64 time (CLOCK_MONOTONIC, ms), the bytes; all little-endian. A write is
  * noted when it is done, a sync when it begins and when it ended well: so what is noted before a sync's beginning was covered by it.
  */
 #include <dlfcn.h>
@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -46,7 +47,9 @@ put(const void *p, size_t n)
 static void
 note(char kind, int fd, uint64_t off, const void *p, size_t n)
 {
-	uint8_t head[17];
+	uint8_t head[25];
+	struct timespec now;
+	uint64_t ms;
 	uint32_t len = (uint32_t)n;
 	int error = errno;
 
@@ -55,6 +58,9 @@ note(char kind, int fd, uint64_t off, const void *p, size_t n)
 	memcpy(head + 5, &off, 8);
 	memcpy(head + 13, &len, 4);
 	pthread_mutex_lock(&lock);
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+	memcpy(head + 17, &ms, 8);
 	put(head, sizeof head);
 	put(p, n);
 	pthread_mutex_unlock(&lock);
@@ -142,6 +148,17 @@ int
 fdatasync(int fd)
 {
 	return sync_of(SYS_fdatasync, fd);
+}
+
+/* All files of it, and all names. */
+int
+syncfs(int fd)
+{
+	int rc = (int)syscall(SYS_syncfs, fd);
+
+	if (rc == 0)
+		note('Y', fd, 0, NULL, 0);
+	return rc;
 }
 
 int

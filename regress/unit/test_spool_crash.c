@@ -33,7 +33,7 @@ space_check(struct spool *s)
 /* ---- the run: every line in the log is written before the next step ---- */
 
 static struct kit_msg msg[N];
-static size_t answered;
+static size_t answered, marked, said;
 static int log_fd;
 
 static void
@@ -63,6 +63,7 @@ deliver(struct spool *s, struct kit_msg *m)
 	if (spool_mark(s, m->loc, 0, MARK_DELIVERED) == -1)
 		return;
 	say('M', m->id);
+	marked++;
 	spool_final(s, m->loc);
 }
 
@@ -92,6 +93,16 @@ moved(void *arg, uint64_t id, struct loc from, struct loc to)
 	msg[id - 1].loc = to;
 }
 
+/* All marks and names that were made so far are on the disk: no power cut may take them back. */
+static void
+say_durable(struct spool *s)
+{
+	if (sync_running(s->sync) || !TAILQ_EMPTY(&s->dirty) || s->dir_gen > s->dir_synced || said == marked)
+		return;
+	said = marked;
+	say('S', 0);
+}
+
 static void
 step(struct spool *s)
 {
@@ -102,6 +113,7 @@ step(struct spool *s)
 		s->overdue = true;
 	ev_turn();
 	spool_turn(s);
+	say_durable(s);
 	spool_compact(s, &movers);
 	spool_reclaim(s);
 }
@@ -161,7 +173,7 @@ run(const char *dir)
 
 /* ---- the account ---- */
 
-struct account { bool answered, marking, marked, aborted; };
+struct account { bool answered, marking, marked, safe; };
 
 static unsigned
 complain(uint64_t id, const char *what)
@@ -223,6 +235,8 @@ account_for(const struct kit_msg *m, const struct account *a, uint8_t mark)
 		return complain(m->id, m->found == 0 ? "was answered and is lost" : "was marked by nobody");
 	if (a->marked && m->found && mark != 'd' && !power_cut)
 		return complain(m->id, "lost its mark");
+	if (a->safe && m->found && mark != 'd')
+		return complain(m->id, "lost a mark that was on the disk");
 	if (m->found && !m->right && a->answered)
 		return complain(m->id, "is changed");
 	return 0;
@@ -233,10 +247,13 @@ read_log(struct account *a)
 {
 	FILE *in = fopen("../log", "r");
 	unsigned long long id;
+	size_t i;
 	char what;
 
 	while (in != NULL && fscanf(in, " %c %llu", &what, &id) == 2) {
-		if (id > N)
+		for (i = 0; what == 'S' && i < N; i++)
+			a[i].safe |= a[i].marked;
+		if (id < 1 || id > N)
 			continue;
 		a[id - 1].answered |= what == 'a';
 		a[id - 1].marking |= what == 'm';
