@@ -149,7 +149,7 @@ record(void *arg, const struct spool_record *rec)
 		forget(r, rec);
 		return;
 	}
-	copies_note(r->copies, e->id, rec->loc, rec->doubtful || void_);
+	copies_note(r->copies, e->id, rec->loc, rec->doubtful || void_, rec->damaged);
 	if (void_)
 		return;
 	if (is_born(rec))
@@ -160,8 +160,8 @@ record(void *arg, const struct spool_record *rec)
 		put_row(r, rec->loc, e, rec->marks, rec->body_len);
 	} else if (at.seg != rec->loc.seg || at.off != rec->loc.off) {
 		/* The row knows more: attempts and due times. Whose marks count is seen when all is scanned. */
-		copies_note(r->copies, e->id, at, true);
-		if (rec->loc.seg > at.seg)
+		copies_note(r->copies, e->id, at, true, false);
+		if (rec->loc.seg > at.seg && !rec->damaged)
 			index_move(r->index, e->id, rec->loc);
 	} else
 		fit_row(r->index, e->id, rec->marks, e->rcpts_n);

@@ -16,7 +16,7 @@ struct note {
 	uint64_t	 id;
 	struct loc	 loc;
 	uint32_t	 next;		/* in the bucket */
-	bool		 doubtful, done;
+	bool		 doubtful, damaged, done;
 };
 
 struct copies {
@@ -26,7 +26,10 @@ struct copies {
 };
 
 struct places {
-	struct loc	 loc[COPIES_MAX];
+	struct place {
+		struct loc	 loc;
+		bool		 damaged;
+	}		 at[COPIES_MAX];
 	size_t		 n;
 };
 
@@ -59,41 +62,47 @@ same(struct loc a, struct loc b)
 }
 
 void
-copies_note(struct copies *c, uint64_t id, struct loc loc, bool doubtful)
+copies_note(struct copies *c, uint64_t id, struct loc loc, bool doubtful, bool damaged)
 {
 	uint32_t *first = bucket(c, id), i;
 
 	for (i = *first; i != NONE; i = c->note[i].next)
 		if (c->note[i].id == id && same(c->note[i].loc, loc)) {
 			c->note[i].doubtful |= doubtful;
+			c->note[i].damaged |= damaged;
 			return;
 		}
 	if (c->n == c->cap) {
 		c->cap = c->cap * 2 + 256;
 		c->note = xreallocarray(c->note, c->cap, sizeof *c->note);
 	}
-	c->note[c->n] = (struct note){ .id = id, .loc = loc, .next = *first, .doubtful = doubtful };
+	c->note[c->n] = (struct note){ .id = id, .loc = loc, .next = *first, .doubtful = doubtful,
+	    .damaged = damaged };
 	*first = c->n++;
 }
 
 /* ---- settling ---- */
 
 static void
-add(struct places *p, struct loc loc)
+add(struct places *p, struct loc loc, bool damaged)
 {
 	size_t i;
 
 	for (i = 0; i < p->n; i++)
-		if (same(p->loc[i], loc))
+		if (same(p->at[i].loc, loc)) {
+			p->at[i].damaged |= damaged;
 			return;
+		}
 	if (p->n < COPIES_MAX)
-		p->loc[p->n++] = loc;
+		p->at[p->n++] = (struct place){ loc, damaged };
 }
 
 static bool
-later(struct loc a, struct loc b)
+better(const struct place *a, const struct place *b)
 {
-	return a.seg > b.seg || (a.seg == b.seg && a.off > b.off);
+	if (a->damaged != b->damaged)
+		return b->damaged;
+	return a->loc.seg > b->loc.seg || (a->loc.seg == b->loc.seg && a->loc.off > b->loc.off);
 }
 
 /* What was final anywhere is final. */
@@ -115,7 +124,7 @@ read_all(struct spool *s, struct places *p, struct spool_env *se, bool *unread)
 
 	*unread = false;
 	for (i = 0; i < p->n; i++) {
-		if (spool_read_env(s, p->loc[i], &se[n]) == -1) {
+		if (spool_read_env(s, p->at[i].loc, &se[n]) == -1) {
 			*unread = true;
 			continue;
 		}
@@ -123,7 +132,7 @@ read_all(struct spool *s, struct places *p, struct spool_env *se, bool *unread)
 			spool_env_free(&se[n]);
 			continue;
 		}
-		p->loc[n++] = p->loc[i];
+		p->at[n++] = p->at[i];
 	}
 	return n;
 }
@@ -144,19 +153,19 @@ unite(struct spool *s, uint64_t id, const struct places *p, struct spool_env *se
 	uint8_t *old;
 
 	for (i = 1; i < n; i++)
-		if (later(p->loc[i], p->loc[keep]))
+		if (better(&p->at[i], &p->at[keep]))
 			keep = i;
 	old = xmemdup(se[keep].marks, rcpts);
 	for (i = 0; i < n; i++)
 		merge(se[keep].marks, se[i].marks, rcpts);
 	for (k = 0; k < rcpts; k++)
 		if (old[k] != se[keep].marks[k])
-			write_mark(s, id, p->loc[keep], k, se[keep].marks[k]);
+			write_mark(s, id, p->at[keep].loc, k, se[keep].marks[k]);
 	free(old);
 	for (i = 0; i < n; i++)
 		if (i != keep)
-			write_mark(s, id, p->loc[i], 0, MARK_MOVED);
-	h->settled(h->arg, id, p->loc[keep], marks_live(se[keep].marks, rcpts) ? &se[keep] : NULL);
+			write_mark(s, id, p->at[i].loc, 0, MARK_MOVED);
+	h->settled(h->arg, id, p->at[keep].loc, marks_live(se[keep].marks, rcpts) ? &se[keep] : NULL);
 }
 
 static void
@@ -170,12 +179,12 @@ settle(struct copies *c, struct spool *s, uint64_t id, const struct copies_hooks
 	bool unread, has = h->place(h->arg, id, &row);
 
 	if (has)
-		add(&p, row);
+		add(&p, row, false);
 	for (i = *bucket(c, id); i != NONE; i = c->note[i].next)
 		if (c->note[i].id == id) {
 			c->note[i].done = true;
 			doubtful |= c->note[i].doubtful;
-			add(&p, c->note[i].loc);
+			add(&p, c->note[i].loc, c->note[i].damaged);
 		}
 	if (p.n == 1 && (!has || !doubtful))	/* alone: final, or it has its row */
 		return;

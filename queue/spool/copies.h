@@ -21,8 +21,11 @@ struct copies_hooks {
 
 struct copies *copies_new(void);
 void	 copies_free(struct copies *);
-/* A record was found. Doubtful: there may be another where nobody looked. */
-void	 copies_note(struct copies *, uint64_t id, struct loc, bool doubtful);
+/*
+ * A record was found. Doubtful: there may be another where nobody looked. Damaged: its message is, as that of a copy that was not written in
+ * full is; it stays only if all are.
+ */
+void	 copies_note(struct copies *, uint64_t id, struct loc, bool doubtful, bool damaged);
 void	 copies_settle(struct copies *, struct spool *, const struct copies_hooks *);
 
 #endif

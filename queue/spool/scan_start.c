@@ -87,7 +87,7 @@ decode(const struct scan *sc, struct p_env *env)
 }
 
 static bool
-report(struct spool *s, struct seg *g, struct scan *sc, const struct spool_hooks *hooks)
+report(struct spool *s, struct seg *g, struct scan *sc, bool bad, const struct spool_hooks *hooks)
 {
 	struct spool_record r = { .loc = { g->no, sc->at }, .doubtful = g->rescan };
 
@@ -98,6 +98,7 @@ report(struct spool *s, struct seg *g, struct scan *sc, const struct spool_hooks
 	if (sc->wrong > 0)
 		marks_mended(s, r.loc, sc->wrong, sc->marks, sc->head.nrcpt);
 	r.marks = sc->marks;
+	r.damaged = bad;
 	r.letters = g->version == MARKS_LETTERS;
 	r.body_off = sc->at + rec_body_off(&sc->head);
 	r.body_len = sc->head.body_len;
@@ -124,10 +125,10 @@ damaged(struct spool *s, struct seg *g, struct scan *sc, const struct spool_hook
 	bool kept;
 
 	if (!marks_live(sc->marks, sc->head.nrcpt))
-		return report(s, g, sc, hooks);
+		return report(s, g, sc, true, hooks);
 	log_error("segment %08x: the message at %llu is damaged", g->no, (unsigned long long)sc->at);
 	kept = quarantine(g->fd, g->no, sc->at, sc->len) == 0;
-	return report(s, g, sc, hooks) && kept;
+	return report(s, g, sc, true, hooks) && kept;
 }
 
 /* -> up to where the segment need not be looked at again */
@@ -141,7 +142,7 @@ scan_segment(struct spool *s, struct seg *g, uint64_t from, const struct spool_h
 	scan_open(&sc, g, from);
 	while ((what = scan_next(&sc)) != SCAN_END && what != SCAN_SEAL) {
 		if (what == SCAN_GOOD)
-			complete &= report(s, g, &sc, hooks);
+			complete &= report(s, g, &sc, false, hooks);
 		else if (sc.env != NULL)
 			complete &= damaged(s, g, &sc, hooks);
 		else if (what == SCAN_DAMAGE)

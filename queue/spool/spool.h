@@ -68,6 +68,7 @@ struct spool_record {		/* what the scan found */
 	const uint8_t	*marks;		/* one per recipient */
 	uint64_t	 body_off, body_len;
 	bool		 letters;		/* of a version that had no mark for "never answered": that is removed too */
+	bool		 damaged;		/* its message is not what its checksum says */
 	bool		 doubtful;		/* its segment is scanned in full, for instance since it was being emptied: see copies.h */
 };
 struct spool_hooks {

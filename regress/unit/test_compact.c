@@ -143,7 +143,7 @@ note(void *arg, const struct spool_record *r)
 	struct kit_msg *m = &msg[r->env.id - 1];
 
 	(void)arg;
-	copies_note(copies, r->env.id, r->loc, r->doubtful);
+	copies_note(copies, r->env.id, r->loc, r->doubtful, r->damaged);
 	if (!marks_live(r->marks, r->env.rcpts_n))
 		return;
 	row[r->env.id - 1] = true;

@@ -14,6 +14,7 @@
 #define N		70
 #define IN_FLIGHT	20
 #define SHORT_SECONDS	20
+#define QUIET_TURNS	150
 #define RUN_SECONDS	30	/* a run that takes so long hangs */
 
 /* ---- in place of space.c: small segments, so that a short run goes through many ---- */
@@ -118,6 +119,20 @@ step(struct spool *s)
 	spool_reclaim(s);
 }
 
+/* Time for compaction, for segments to go and be used again, and for all of that to be on the disk. */
+static void
+quiet(struct spool *s)
+{
+	const struct timespec moment = { .tv_nsec = 200000 };
+	unsigned i;
+
+	for (i = 0; i < QUIET_TURNS || (said != marked && i < 10 * QUIET_TURNS); i++) {
+		nanosleep(&moment, NULL);
+		ev_wake();
+		step(s);
+	}
+}
+
 /* The delivery of a message is due some messages later; one in eight stays. */
 static void
 deliveries(struct spool *s, size_t to)
@@ -157,15 +172,12 @@ run(const char *dir)
 	while (answered < N)
 		step(s);
 	deliveries(s, N);
-	for (i = 0; i < 60; i++) {
-		ev_wake();
-		step(s);
-	}
+	quiet(s);
 	/* Those that stayed until their segment was emptied are delivered, some of them. */
 	for (i = 7; i < N; i += 24)
 		if (msg[i].done && msg[i].error == 0)
 			deliver(s, &msg[i]);
-	spool_reclaim(s);
+	quiet(s);
 	if (getenv("V") != NULL)
 		printf("%llu segments emptied\n", (unsigned long long)s->emptied);
 	spool_close(s);
@@ -189,7 +201,7 @@ static struct copies *copies;
 static void
 note(void *arg, const struct spool_record *r)
 {
-	copies_note(copies, r->env.id, r->loc, r->doubtful);
+	copies_note(copies, r->env.id, r->loc, r->doubtful, r->damaged);
 	if (marks_void(r->marks, r->env.rcpts_n))
 		return;
 	if (r->env.id > 1000)
