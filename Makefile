@@ -145,6 +145,8 @@ crash: unit-build $(PRELOADS)
 system: $(B)/crash/slowdisk.so
 lint system model crash soak: all
 	@B=$(B) SAN=$(SAN) regress/run $@
+mutants: unit-build $(PRELOADS)
+	@B=$(B) regress/crash/mutants/run
 fuzz: fuzz-build
 	@B=$(B) LIBFUZZER=$(LIBFUZZER) regress/run fuzz
 bench: all
@@ -168,6 +170,6 @@ install: all
 	install -m 644 etc/fail2ban/filter.d/postern.conf $(I)/share/postern/fail2ban/
 	[ -e $(DESTDIR)$(CONFDIR)/postern.conf ] || install -m 644 etc/postern.conf $(DESTDIR)$(CONFDIR)/
 
-.PHONY: all force unit unit-build fuzz fuzz-build deps deps-build run check lint system model crash soak bench clean install
+.PHONY: all force unit unit-build fuzz fuzz-build deps deps-build run check lint system model crash mutants soak bench clean install
 .DELETE_ON_ERROR:
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)

@@ -22,7 +22,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../system"))
 import lib  # noqa: E402
 
-PIECE = 512
+PIECE, SEG_HEAD = 512, 64
 HEAD = struct.Struct("<ciQIQ")         # of an event, see writelog.c
 YOUNG_MS = 2000                         # marks and names are on the disk by then, with room for a slow machine
 SPOOL_CUTS, QUEUE_CUTS = 4000, 400
@@ -141,6 +141,8 @@ class Disk:
             a, b = self.relative(a), self.relative(b)
             if a in self.names:
                 moved = self.names[a]
+                early = b.startswith("seg/") and any(op[0] < SEG_HEAD and op[1] for op in moved.loose)
+                assert not early, "%s has its name before its header is on the disk" % b
                 self.rename_to(a, None)
                 self.rename_to(b, moved)
                 # one operation: both names or none
