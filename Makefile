@@ -37,10 +37,15 @@ endif
 PKG	= $(shell pkg-config $(1) 2>/dev/null)
 PKG_CFLAGS := $(call PKG,--cflags libbsd-overlay libevent_core)
 CPPFLAGS += -D_GNU_SOURCE -iquote common $(PKG_CFLAGS)
-WARN	= -Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes -Wshadow -Wpointer-arith -Wcast-qual $(if $(DEV),-Werror)
+WARN	= -Wall -Wextra -Wformat=2 -Wmissing-prototypes -Wstrict-prototypes -Wshadow -Wpointer-arith -Wcast-qual $(if $(DEV),-Werror)
 ifeq ($(SAN),)
 CFLAGS	?= -O2 -g
-HARDEN	?= -D_FORTIFY_SOURCE=3 -fPIE -fstack-protector-strong -fstack-clash-protection
+# What only some compilers or processors have is asked for, once.
+has	= $(shell $(CC) -Werror $(1) -x c -c /dev/null -o /dev/null 2>/dev/null && echo $(1))
+ifeq ($(origin HARDEN),undefined)
+HARDEN	:= -D_FORTIFY_SOURCE=3 -fPIE -fstack-protector-strong -fstack-clash-protection $(call has,-fcf-protection) \
+	   $(call has,-ftrivial-auto-var-init=zero)
+endif
 LDHARDEN ?= -pie -Wl,-z,relro,-z,now
 else
 CFLAGS	?= -O1 -g -fno-omit-frame-pointer

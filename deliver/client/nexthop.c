@@ -333,8 +333,7 @@ nobody(const struct mx_host *h, void *arg)
 static void
 conclude(struct route *r)
 {
-	static const char *const loop[] = { "mail for %s loops back to myself: its best MX host is this one",
-	    "mail for %s loops back to myself: that address is this host's" };
+	static const char *const loop[] = { "its best MX host is this one", "that address is this host's" };
 	char text[400];
 	enum mx_found found;
 	uint64_t keep = (uint64_t)r->ttl * 1000;
@@ -342,7 +341,7 @@ conclude(struct route *r)
 	mx_sort(&r->set);
 	found = mx_prune(&r->set, r->smarthost ? nobody : self_is, NULL);
 	if (found == MX_LOOP) {
-		snprintf(text, sizeof text, loop[r->ask[0].literal], r->domain);
+		snprintf(text, sizeof text, "mail for %s loops back to myself: %s", r->domain, loop[r->ask[0].literal]);
 		fail(r, OUT_BOUNCE, "5.4.6", text);
 	} else if (found == MX_NOWHERE && !r->failed) {
 		snprintf(text, sizeof text, "the mail hosts of %s have no usable address", r->domain);

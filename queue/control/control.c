@@ -96,7 +96,7 @@ line(struct client *c, char kind, struct buf *b)
 	say_end(c);
 }
 
-static void
+static void __attribute__((format(printf, 3, 0)))
 vline(struct client *c, char kind, const char *fmt, va_list ap)
 {
 	struct buf b = BUF_INIT;
