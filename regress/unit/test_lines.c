@@ -101,7 +101,7 @@ test_order(void)
 {
 	int a, b, i;
 	struct lines *la, *lb;
-	char text[16];
+	char text[32];
 	const char *t, *last = NULL, *p;
 
 	begin(LOG_TEXT);
