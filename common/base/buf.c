@@ -244,14 +244,15 @@ const char *
 get_str(struct rd *r)
 {
 	uint32_t n = get_u32(r);
-	const uint8_t *p = take(r, (size_t)n + 1);
+	const uint8_t *p;
 
-	if (p == NULL)
-		return "";
-	if (p[n] != '\0' || memchr(p, '\0', n) != NULL) {
+	/* The NUL behind it is looked for in place of adding 1 to a length that the peer chose. */
+	if (r->bad || n >= r->left || r->p[n] != '\0' || memchr(r->p, '\0', n) != NULL) {
 		r->bad = true;
 		return "";
 	}
+	p = take(r, n);
+	take(r, 1);
 	return (const char *)p;
 }
 

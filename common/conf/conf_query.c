@@ -74,7 +74,8 @@ dest_find(const struct conf *c, const struct conf_action *a, const char *domain,
 	unsigned rank, best[DEST_KEYS] = { 0 };
 	const struct conf_dest *d;
 
-	for (d = c->dest; d < c->dest + c->ndest; d++) {
+	for (size_t i = 0; i < c->ndest; i++) {
+		d = &c->dest[i];
 		rank = dest_rank(d, &of);
 		for (unsigned k = 0; k < DEST_KEYS && rank > 0; k++) {
 			if (!(d->has & 1U << k) || rank <= best[k])

@@ -95,6 +95,12 @@ truncated(void)
 	struct rd r = { buf_data(&b), b.len, false };
 	get_str(&r);
 	TEST(r.bad);
+	/* The longest length, which 1 more than would be none where a size has 32 bits; a reader that is bad stays so. */
+	memset(buf_data(&b), 0xff, 4);
+	r = (struct rd){ buf_data(&b), b.len, false };
+	TEST_STR(get_str(&r), "");
+	TEST(r.bad && r.left == b.len - 4);
+	TEST_STR(get_str(&r), "");
 	buf_free(&b);
 }
 
