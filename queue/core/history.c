@@ -134,8 +134,8 @@ each(struct blob block, void (*cb)(void *, const struct history_result *), void 
 
 	while (r.left > 0 && !r.bad) {
 		h.id = get_u64(&r);
-		h.when = get_i64(&r);
-		h.arrival = get_i64(&r);
+		h.when = index_time(get_i64(&r));
+		h.arrival = index_time(get_i64(&r));
 		h.uid = get_i64(&r);
 		what = get_u8(&r);
 		h.what = what < HISTORY__N ? (enum history_what)what : HISTORY_DEFERRED;

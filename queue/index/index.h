@@ -42,7 +42,15 @@ void	 index_live(struct index *, void (*cb)(void *, uint32_t seg, uint64_t live)
 /* Drops rows whose segment is not there any more (have: sorted numbers). */
 int	 index_prune(struct index *, const uint32_t *have, size_t n);
 
-/* messages */
+/* messages. Times that are read lie between 0 and that: what a damaged row says beyond would overflow what is reckoned with it. */
+#define INDEX_TIME_MOST	253402300799999		/* ms: the end of the year 9999 */
+
+static inline int64_t
+index_time(int64_t ms)
+{
+	return ms < 0 ? 0 : ms < INDEX_TIME_MOST ? ms : INDEX_TIME_MOST;
+}
+
 struct index_rcpt {
 	uint32_t	 n;
 	const char	*addr, *domain, *action;

@@ -38,6 +38,8 @@ struct index {
 	struct iseg_table segs;
 };
 
+/* A row stands where it cannot stand: the index is put aside and broken; it is made again from the segments. */
+void	 index_damaged(struct index *);
 int	 index_begin(struct index *);		/* a transaction, if none is open */
 /* types: one letter a value: i = int64_t, t = text, r = 16 random bytes, b = bytes, uint64_t. Values are borrowed until the statement ended. */
 struct sqlite3_stmt *index_ask(struct index *, enum st, const char *types, ...);	/* NULL: broken */

@@ -37,7 +37,7 @@ read_msg(struct sqlite3_stmt *st)
 	m->id = (uint64_t)index_int(st, 0);
 	m->loc.seg = (uint32_t)index_int(st, 1);
 	m->loc.off = (uint64_t)index_int(st, 2);
-	m->arrival = index_int(st, 3);
+	m->arrival = index_time(index_int(st, 3));
 	m->sender = keep_text(&w->text, index_text(st, 4));
 	m->tag = keep_text(&w->text, index_text(st, 5));
 	m->message_id = keep_text(&w->text, index_text(st, 6));
@@ -54,7 +54,7 @@ read_rcpt(struct whole *w, struct sqlite3_stmt *st, struct index_rcpt *r)
 	r->domain = keep_text(&w->text, index_text(st, 2));
 	r->action = keep_text(&w->text, index_text(st, 3));
 	r->mark = index_int(st, 4) == MARK_HELD ? MARK_HELD : MARK_PENDING;
-	r->due = index_int(st, 5);
+	r->due = index_time(index_int(st, 5));
 	r->attempts = (uint32_t)index_int(st, 6);
 	r->code = (unsigned)index_int(st, 7);
 	r->relay = keep_text(&w->text, index_text(st, 8));
@@ -188,7 +188,7 @@ index_due(struct index *ix, const char *action, const char *domain, int64_t due,
 	while (n < max && index_row(ix, st)) {
 		out[n].due = index_int(st, 0);
 		out[n].id = (uint64_t)index_int(st, 1);
-		out[n].arrival = index_int(st, 2);
+		out[n].arrival = index_time(index_int(st, 2));
 		out[n].unreached = index_int(st, 3) != 0;
 		out[n].notified = index_int(st, 4) != 0;
 		out[n++].tried = index_int(st, 5) != 0;
@@ -208,9 +208,16 @@ bool
 index_next_dest(struct index *ix, struct buf *action, struct buf *domain, int64_t *due)
 {
 	struct sqlite3_stmt *st = index_ask(ix, ST_NEXT_DEST, "tt", buf_str(domain), buf_str(action));
+	int c;
 
 	if (!index_row(ix, st))
 		return false;
+	c = strcasecmp(index_text(st, 0), buf_str(domain));
+	if (c < 0 || (c == 0 && strcmp(index_text(st, 1), buf_str(action)) <= 0)) {	/* damage: they would come again and again */
+		index_end(st);
+		index_damaged(ix);
+		return false;
+	}
 	set(domain, index_text(st, 0));
 	set(action, index_text(st, 1));
 	*due = index_int(st, 2);

@@ -114,7 +114,7 @@ static const char index_schema[] =
 	S(MSG_LESS,	"UPDATE msg SET live = live - 1 WHERE id = ?") \
 	S(RCPT_ANY,	"SELECT 1 FROM rcpt WHERE id = ? LIMIT 1") \
 	S(RCPTS,	"SELECT n, addr, domain, action, mark, due, attempts, code, relay, reply, notified FROM rcpt WHERE id = ?" \
-			" AND n >= ? ORDER BY n LIMIT ?") \
+			" AND n >= ? AND n < 4294967295 ORDER BY n LIMIT ?") \
 	S(RCPT_GET,	"SELECT n, addr, domain, action, mark, due, attempts, code, relay, reply, notified FROM rcpt WHERE id = ?" \
 			" AND n = ?") \
 	S(RCPTS_SUM,	"SELECT count(*), total(mark = 104), total(mark = 112 AND attempts > 0) FROM rcpt WHERE id = ?") \

@@ -56,7 +56,7 @@ hit(struct sqlite3_stmt *st, enum walk_need need)
 		h.addr = index_text(st, 3);
 		h.domain = index_text(st, 4);
 		h.mark = index_int(st, 5) == MARK_HELD ? MARK_HELD : MARK_PENDING;
-		h.due = index_int(st, 6);
+		h.due = index_time(index_int(st, 6));
 		h.attempts = (uint32_t)index_int(st, 7);
 		h.relay = index_text(st, 8);
 		h.reply = index_text(st, 9);
@@ -64,7 +64,7 @@ hit(struct sqlite3_stmt *st, enum walk_need need)
 	}
 	if (need == WALK_NEED_MSG || need == WALK_NEED_BOTH) {
 		h.sender = index_text(st, 11);
-		h.arrival = index_int(st, 12);
+		h.arrival = index_time(index_int(st, 12));
 		h.size = (uint64_t)index_int(st, 13);
 		h.tag = index_text(st, 14);
 		h.uid = index_int(st, 15);
@@ -72,18 +72,33 @@ hit(struct sqlite3_stmt *st, enum walk_need need)
 	return h;
 }
 
-/* The place of the last row of a page. */
+/* The place of the last row of a page, as the row has it, whatever was made of that: or one that is damaged would come again. */
 static void
 move_to(struct index_walk *w, struct sqlite3_stmt *st, const struct index_hit *h)
 {
 	w->id = (int64_t)h->id;
-	w->n = h->n == UINT32_MAX ? -1 : (int64_t)h->n;
+	w->n = index_int(st, 1);
 	if (w->by == WALK_AGE)
-		w->at = w->need == WALK_NEED_KEY ? index_int(st, 3) : h->arrival;
+		w->at = w->need == WALK_NEED_KEY ? index_int(st, 3) : index_int(st, 12);
 	if (w->by == WALK_DOMAIN || w->by == WALK_DOMAINS)
 		keep(&w->at_text, index_text(st, 3));
 	if (w->by == WALK_DOMAINS)
 		keep(&w->at_domain, index_text(st, 4));
+}
+
+/* The place of a damaged row may not be what it was found by: without this its page would come again and again. */
+static bool
+moved_on(const struct index_walk *w, const struct index_walk *was)
+{
+	int c = strcasecmp(w->at_domain, was->at_domain);
+
+	if (c == 0)
+		c = strcasecmp(w->at_text, was->at_text);
+	if (c == 0)
+		c = (w->at > was->at) - (w->at < was->at);
+	if (c == 0)
+		c = (w->id > was->id) - (w->id < was->id);
+	return c > 0 || (c == 0 && w->n > was->n);
 }
 
 /* To the next id that was asked for. -> false: there is none */
@@ -106,6 +121,7 @@ index_walk_page(struct index *ix, struct index_walk *w, unsigned max, void (*cb)
 	struct sqlite3_stmt *st;
 	struct index_hit h;
 	unsigned n = 0;
+	bool stuck;
 
 	/* Bound texts are borrowed until the statement ends: w's own may change meanwhile. */
 	was.at_text = xstrdup(w->at_text);
@@ -124,8 +140,13 @@ index_walk_page(struct index *ix, struct index_walk *w, unsigned max, void (*cb)
 	}
 	if (n == max && st != NULL)
 		index_end(st);
+	stuck = n == max && !moved_on(w, &was);
 	free(was.at_text);
 	free(was.at_domain);
+	if (stuck) {
+		index_damaged(ix);
+		return false;
+	}
 	return n == max || next_id(w);
 }
 
