@@ -123,7 +123,7 @@ FUZZ	:= $(patsubst regress/fuzz/%.c,%,$(wildcard regress/fuzz/fuzz_*.c))
 define fuzz-target
 $(B)/fuzz/$(1): $(B)/obj/regress/fuzz/$(1).o $(REPLAY) $(call obj,$(2)) $(B)/libcommon.a
 	@mkdir -p $$(@D)
-	$$(call SAY,LD,$$@)$$(LINK) $$(FUZZER) -o $$@ $$^ $$(LIBS)
+	$$(call SAY,LD,$$@)$$(LINK) $$(FUZZER) -o $$@ $$^ -Wl,--as-needed -lsqlite3 -Wl,--no-as-needed $$(LIBS)
 $(B)/obj/regress/fuzz/$(1).o: INCLUDES = $(call roots,$(2))
 endef
 $(foreach t,$(FUZZ),$(eval $(call fuzz-target,$(t),$(call links,regress/fuzz/$(t).c))))

@@ -61,17 +61,6 @@ fail(struct index *ix, const char *what)
 	return -1;
 }
 
-void
-index_damaged(struct index *ix)
-{
-	if (ix->broken)
-		return;
-	log_error("index%s: a row stands where it cannot stand; the queue starts again", ix->memory != NULL ? " in memory" : ".db");
-	ix->broken = true;
-	if (ix->memory == NULL)
-		index_files_set_aside();
-}
-
 /* ---- statements: i = int64_t, t = text, r = 16 random bytes, b = bytes and their number ---- */
 
 static sqlite3_stmt *

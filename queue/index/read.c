@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "index/priv.h"
+#include "base/log.h"
 #include "base/xmalloc.h"
 
 /* Strings of one message lie behind each other; until it is complete, pointers to them are offsets. */
@@ -202,6 +203,17 @@ set(struct buf *b, const char *text)
 {
 	buf_reset(b, SIZE_MAX);
 	buf_adds(b, text);
+}
+
+void
+index_damaged(struct index *ix)
+{
+	if (ix->broken)
+		return;
+	log_error("index%s: a row stands where it cannot stand; the queue starts again", ix->memory != NULL ? " in memory" : ".db");
+	ix->broken = true;
+	if (ix->memory == NULL)
+		index_files_set_aside();
 }
 
 bool

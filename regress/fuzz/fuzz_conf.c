@@ -80,7 +80,7 @@ try_rules(const struct conf *c, const char *addr)
 		reply(&as, 1);
 	}
 	if (r == MATCH_OK)
-		check(m.action >= 0 && (size_t)m.action < c->naction);
+		check(m.held ? m.action == -1 : m.action >= 0 && (size_t)m.action < c->naction);
 	else
 		check(m.code >= 400 && m.code < 600 && m.dsn[0] == (char)('0' + m.code / 100) && m.text[0] != '\0');
 	answers_free(&as);

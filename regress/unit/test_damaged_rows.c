@@ -1,12 +1,12 @@
 /* test_damaged_rows: rows of index.db with values that nobody wrote: no reading overflows or goes on for ever; what cannot be read in order is
    put aside, and the index made anew.
-   links: queue/history.c queue/clock.c queue/index.c queue/index_vfs.c queue/helper.c queue/order.c queue/index_rows.c queue/index_read.c queue/index_walk.c queue/index_seg.c queue/index_files.c queue/index_history.c queue/lock.c */
+   links: queue/core/history.c common/proc/clock.c queue/index/index.c queue/index/vfs.c queue/spool/helper.c queue/spool/order.c queue/index/rows.c queue/index/read.c queue/index/walk.c queue/index/seg.c queue/index/files.c queue/index/history.c queue/spool/lock.c */
 #include <limits.h>
-#include "child.h"
-#include "history.h"
-#include "index_history.h"
-#include "index_priv.h"
-#include "index_walk.h"
+#include "program/child.h"
+#include "core/history.h"
+#include "index/history.h"
+#include "index/priv.h"
+#include "index/walk.h"
 #include "test.h"
 #include "spoolkit.h"
 
