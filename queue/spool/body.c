@@ -28,13 +28,46 @@ body_new(struct spool *s, const struct p_env *env)
 	return b;
 }
 
+static void
+give_back(struct body_priv *p)
+{
+	struct blocks *kept = &p->spool->blocks;
+
+	if (p->cap == BODY_MEM && kept->n < BLOCKS)
+		kept->free[kept->n++] = p->mem;
+	else
+		free(p->mem);
+}
+
+/* What is in it moves along. */
+static void
+enlarge(struct body_priv *p, size_t have, size_t cap)
+{
+	struct blocks *kept = &p->spool->blocks;
+	uint8_t *mem = cap == BODY_MEM && kept->n > 0 ? kept->free[--kept->n] : xmalloc(cap);
+
+	if (have > 0)
+		memcpy(mem, p->mem, have);
+	give_back(p);
+	p->spool->memory += cap - p->cap;
+	p->mem = mem;
+	p->cap = cap;
+}
+
+void
+body_close(struct spool *s)
+{
+	while (s->blocks.n > 0)
+		free(s->blocks.free[--s->blocks.n]);
+}
+
 void
 body_free_mem(struct body *b)
 {
 	struct body_priv *p = b->priv;
 
 	p->spool->memory -= p->cap;
-	free(p->mem);
+	give_back(p);
 	p->mem = NULL;
 	p->cap = 0;
 }
@@ -116,9 +149,9 @@ body_seal(struct body *b, const struct p_env *env)
 	return rc;
 }
 
-/* Room for need bytes in memory; false if that is over a limit. */
+/* Room for need bytes in memory, of which it has some; false if that is over a limit. */
 static bool
-mem_room(struct body_priv *p, size_t need)
+mem_room(struct body_priv *p, size_t have, size_t need)
 {
 	size_t cap = p->cap > 0 ? p->cap : MEM_LEAST;
 
@@ -130,9 +163,7 @@ mem_room(struct body_priv *p, size_t need)
 		cap *= 2;
 	if (p->spool->memory + (cap - p->cap) > BODY_MEM_ALL)
 		return false;
-	p->mem = xreallocarray(p->mem, cap, 1);
-	p->spool->memory += cap - p->cap;
-	p->cap = cap;
+	enlarge(p, have, cap);
 	return true;
 }
 
@@ -143,7 +174,7 @@ body_add(struct body *b, const void *data, size_t n)
 
 	if (b->error != 0 || n == 0)
 		return;
-	if (p->fd == -1 && (b->len > BODY_MEM - n || n > BODY_MEM || !mem_room(p, b->len + n)) && body_spill(b) == -1)
+	if (p->fd == -1 && (b->len > BODY_MEM - n || n > BODY_MEM || !mem_room(p, b->len, b->len + n)) && body_spill(b) == -1)
 		return;
 	if (p->fd == -1)
 		memcpy(p->mem + b->len, data, n);

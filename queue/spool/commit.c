@@ -125,29 +125,30 @@ body_len(const struct commit *c)
 static void
 put_seal(struct spool *s, struct seg *g)
 {
-	rec_put_seal(&s->batch, g->rnd);
+	rec_put_seal(&s->batch.bytes, g->rnd);
 }
 
 static void
 put_record(struct spool *s, struct seg *g, struct commit *c)
 {
 	const struct copied *copy = c->copy;
-	uint64_t at = g->end + s->batch.len, len = body_len(c);
+	struct buf *bytes = &s->batch.bytes;
+	uint64_t at = g->end + batch_len(&s->batch), len = body_len(c);
+	size_t head = bytes->len;
 	uint32_t crc = copy != NULL ? copy->head.body_crc : c->body->priv->crc;
 
 	c->seg = g;
 	c->loc = (struct loc){ g->no, at };
-	rec_put(&s->batch, g->rnd, (struct blob){ buf_data(&s->env), s->env.len }, c->nrcpt, len, crc);
+	rec_put(bytes, g->rnd, (struct blob){ buf_data(&s->env), s->env.len }, c->nrcpt, len, crc);
 	if (copy != NULL)
-		marks_encode(buf_data(&s->batch) + (at - g->end) + REC_HEAD, copy->marks, c->nrcpt);
-	c->body_off = g->end + s->batch.len;
-	buf_add(&s->batch, copy != NULL ? copy->bytes : c->body->priv->mem, len);
-	c->end = g->end + s->batch.len;
+		marks_encode(buf_data(bytes) + head + REC_HEAD, copy->marks, c->nrcpt);
+	c->body_off = g->end + batch_len(&s->batch);
+	batch_add(&s->batch, copy != NULL ? copy->bytes : c->body->priv->mem, len);
+	c->end = g->end + batch_len(&s->batch);
 	TAILQ_REMOVE(&s->small, c, link);
 	TAILQ_INSERT_TAIL(&s->group, c, link);
 	g->live++;
 	g->records++;
-	drop_body(c);
 }
 
 /* Too long to share a segment. */
@@ -166,7 +167,7 @@ static bool
 held_back(const struct spool *s, const struct seg *g, const struct commit *c, uint64_t len)
 {
 	return c->copy == NULL && s->next == NULL && s->make_after > 0 &&
-	    g->end + s->batch.len + len + REC_HEAD > g->size - g->size / 4;
+	    g->end + batch_len(&s->batch) + len + REC_HEAD > g->size - g->size / 4;
 }
 
 /* Gathers records for g; true if that fills it. */
@@ -176,7 +177,7 @@ gather(struct spool *s, struct seg *g)
 	struct commit *c;
 	uint64_t len, most = g->size - SEG_HEAD - REC_HEAD;
 
-	while ((c = TAILQ_FIRST(&s->small)) != NULL && s->batch.len < GROUP_BYTES) {
+	while ((c = TAILQ_FIRST(&s->small)) != NULL && batch_len(&s->batch) < GROUP_BYTES) {
 		encode_env(s, c);
 		len = REC_HEAD + (uint64_t)c->nrcpt + s->env.len + body_len(c);
 		if (c->copy == NULL && (len > SHARED_MAX || len > most))
@@ -184,7 +185,7 @@ gather(struct spool *s, struct seg *g)
 		else if (held_back(s, g, c, len)) {
 			TAILQ_REMOVE(&s->small, c, link);
 			finish(s, c, ENOSPC);
-		} else if (len > g->size - REC_HEAD - g->end - s->batch.len)
+		} else if (len > g->size - REC_HEAD - g->end - batch_len(&s->batch))
 			return true;
 		else
 			put_record(s, g, c);
@@ -211,6 +212,7 @@ group_failed(struct spool *s, struct seg *g, int error, const char *what)
 static struct seg *
 write_group(struct spool *s)
 {
+	struct commit *c;
 	struct seg *g;
 	bool full;
 
@@ -222,15 +224,17 @@ write_group(struct spool *s)
 				finish_all(s, &s->small, errno);
 			return NULL;
 		}
-		buf_reset(&s->batch, GROUP_BYTES + SHARED_MAX);
+		batch_reset(&s->batch);
 		if ((full = gather(s, g)))
 			put_seal(s, g);
-		if (s->batch.len > 0 && (seg_fd(s, g) == -1 ||
-		    pwrite_all(g->fd, buf_data(&s->batch), s->batch.len, g->end) == -1)) {
+		if (batch_len(&s->batch) > 0 && (seg_fd(s, g) == -1 ||
+		    batch_write(&s->batch, g->fd, g->end) == -1)) {
 			group_failed(s, g, errno, "write");
 			return NULL;
 		}
-		g->end += s->batch.len;
+		TAILQ_FOREACH(c, &s->group, link)
+			drop_body(c);
+		g->end += batch_len(&s->batch);
 		if (full)
 			seg_seal(s, g);
 	} while (TAILQ_EMPTY(&s->group));

@@ -140,7 +140,8 @@ spool_close(struct spool *s)
 	while (s->nspare > 0)
 		spare_drop(s);
 	close(s->dir_fd);
-	buf_free(&s->batch);
+	batch_free(&s->batch);
+	body_close(s);
 	buf_free(&s->env);
 	free(s->items);
 	free(s->item_seg);

@@ -1,7 +1,7 @@
 /*
  * spool_priv: what the spool's own files share; nobody else includes it.
  *
- * spool.c opens and closes, segment.c has the segments, seg_make.c makes them, body.c a message on its way in, commit.c the group commit, mark.c
+ * spool.c opens and closes, segment.c has the segments, seg_make.c makes them, body.c a message on its way in, commit.c the group commit (batch.c its write), mark.c
  * marks and reading, scan.c walks a segment's records, recover.c is start-up, reclaim.c, compact.c and space.c give space back and look
  * after it. One spool per process; one thread (sync.c's helper sees nothing but descriptors).
  */
@@ -12,12 +12,12 @@
 #include <sys/tree.h>
 #include <stdio.h>
 #include "proc/ev.h"
+#include "spool/batch.h"
+#include "spool/body_priv.h"
 #include "spool/record.h"
 #include "spool/spool.h"
 #include "spool/sync.h"
 
-#define BODY_MEM	(128 * 1024)		/* of one message in memory */
-#define BODY_MEM_ALL	(64 * 1024 * 1024)	/* of all of them */
 #define GROUP_BYTES	(4 * 1024 * 1024)	/* of one group, about */
 #define GROUP_FILES	64			/* messages of their own in one group */
 #define SHARED_MAX	(256 * 1024)		/* a longer record gets a segment of its own */
@@ -57,19 +57,6 @@ struct seg {
 RB_HEAD(segs, seg);
 RB_PROTOTYPE(segs, seg, tree, seg_cmp)
 TAILQ_HEAD(seg_list, seg);
-
-struct body_priv {
-	struct spool	*spool;
-	const struct p_env *env;
-	uint8_t		*mem;
-	size_t		 cap;
-	uint32_t	 crc;			/* of the message so far */
-	int		 fd;			/* -1: in memory */
-	uint64_t	 name;			/* tmp/m-NAME */
-	uint64_t	 base;			/* where the message begins in its file */
-	size_t		 env_len;
-	uint8_t		 rnd[RND_LEN];
-};
 
 struct commit {
 	TAILQ_ENTRY(commit) link;
@@ -117,6 +104,7 @@ struct spool {
 	struct spare	 spare[SPARES];
 	size_t		 nspare;
 	uint64_t	 memory;		/* bytes of bodies in memory */
+	struct blocks	 blocks;
 
 	/* group commit */
 	struct commits	 small, own;		/* waiting: to be written; written in tmp/, to be synced */
@@ -133,7 +121,8 @@ struct spool {
 	uint64_t	 marks_job;		/* marks that the running job makes durable; 0: not all of what there was */
 	int		 dir_fd;
 	uint64_t	 dir_gen, dir_synced, dir_job;	/* changes of seg/: made, durable, in the running job */
-	struct buf	 batch, env;
+	struct batch	 batch;
+	struct buf	 env;
 
 	/* space */
 	uint64_t	 space_next;		/* not looked at before */
@@ -182,11 +171,6 @@ int	 make_now(struct spool *);			/* at start: all of that. -1/errno */
 void	 make_ahead(struct spool *);			/* begins the next one, if there is none */
 void	 make_drop(struct spool *);
 struct seg *seg_current(struct spool *);		/* the one to append to; NULL: errno, EAGAIN: it is being made */
-
-/* body.c */
-int	 body_seal(struct body *, const struct p_env *);	/* spilled: writes the headers */
-int	 body_spill(struct body *);
-void	 body_free_mem(struct body *);
 
 /* commit.c */
 void	 durable_soon(struct spool *);

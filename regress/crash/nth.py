@@ -34,9 +34,9 @@ fi
 exec %(real)s "$@"
 """
 KILL, EIO, NOSPC, MFILE = "signal=KILL", "error=EIO", "error=ENOSPC", "error=EMFILE"
-QUEUE = [("pwrite64", KILL), ("fdatasync", KILL), ("sendmsg", KILL), ("recvmsg", KILL), ("openat", KILL), ("rename", KILL), ("unlink", KILL),
+QUEUE = [("pwrite64", KILL), ("pwritev", KILL), ("fdatasync", KILL), ("sendmsg", KILL), ("recvmsg", KILL), ("openat", KILL), ("rename", KILL), ("unlink", KILL),
          ("fallocate", KILL), ("fsync", KILL), ("close", KILL), ("epoll_wait", KILL), ("pread64", KILL), ("write", KILL),
-         ("pwrite64", EIO), ("pwrite64", NOSPC), ("fdatasync", EIO), ("fsync", EIO), ("openat", MFILE), ("openat", NOSPC),
+         ("pwrite64", EIO), ("pwrite64", NOSPC), ("pwritev", EIO), ("pwritev", NOSPC), ("fdatasync", EIO), ("fsync", EIO), ("openat", MFILE), ("openat", NOSPC),
          ("fallocate", NOSPC), ("rename", EIO), ("unlink", EIO), ("pread64", EIO), ("recvmsg", MFILE), ("write", NOSPC)]
 AGENT = [("openat", KILL), ("write", KILL), ("fdatasync", KILL), ("sync_file_range", KILL), ("fsync", KILL), ("renameat2", KILL), ("renameat", KILL),
          ("linkat", KILL), ("rename", KILL), ("link", KILL), ("unlinkat", KILL), ("unlink", KILL), ("sendmsg", KILL), ("recvmsg", KILL), ("close", KILL), ("mkdirat", KILL), ("mkdir", KILL),

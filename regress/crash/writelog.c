@@ -15,6 +15,7 @@
 #include <time.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #define LOG_FD	900
@@ -125,6 +126,25 @@ ssize_t
 pwrite(int fd, const void *p, size_t n, off_t off)
 {
 	return pwrite64(fd, p, n, off);
+}
+
+ssize_t
+pwritev64(int fd, const struct iovec *iov, int n, off64_t off)
+{
+	ssize_t k = syscall(SYS_pwritev, fd, iov, (long)n, off, 0L), left = k;
+	size_t one;
+
+	for (; left > 0; left -= (ssize_t)one, off += (off64_t)one, iov++) {
+		one = iov->iov_len < (size_t)left ? iov->iov_len : (size_t)left;
+		note('W', fd, (uint64_t)off, iov->iov_base, one);
+	}
+	return k;
+}
+
+ssize_t
+pwritev(int fd, const struct iovec *iov, int n, off_t off)
+{
+	return pwritev64(fd, iov, n, off);
 }
 
 static int

@@ -1,5 +1,5 @@
 /* test_spool_crash: the spool is killed at its system calls, or they fail, one after the other; what was answered is accounted for.
-   links: queue/spool/spool.c queue/spool/segment.c queue/spool/seg_make.c queue/spool/record.c queue/spool/mark_code.c queue/spool/body.c queue/spool/commit.c queue/spool/mark.c queue/spool/sync.c queue/spool/helper.c queue/spool/order.c queue/spool/scan.c queue/spool/scan_start.c queue/spool/reclaim.c queue/spool/compact.c queue/spool/copies.c queue/spool/lock.c
+   links: queue/spool/spool.c queue/spool/segment.c queue/spool/seg_make.c queue/spool/record.c queue/spool/mark_code.c queue/spool/body.c queue/spool/batch.c queue/spool/commit.c queue/spool/mark.c queue/spool/sync.c queue/spool/helper.c queue/spool/order.c queue/spool/scan.c queue/spool/scan_start.c queue/spool/reclaim.c queue/spool/compact.c queue/spool/copies.c queue/spool/lock.c
 
    Without arguments a short campaign; `campaign` tries every number of every call (regress/crash/spool.sh);
    `run DIR` and `check DIR [cut]` are what the campaign starts, the first under strace; `bench DIR N [SIZE]` prints commits a second. */
@@ -325,10 +325,11 @@ static const struct fault {
 	const char	*call, *fault;
 	unsigned	 most;			/* no more of them in a run than that: a bound for the loop */
 } faults[] = {
-	{ "pwrite64", "signal=KILL", 400 }, { "fdatasync", "signal=KILL", 100 }, { "fsync", "signal=KILL", 60 },
+	{ "pwrite64", "signal=KILL", 400 }, { "pwritev", "signal=KILL", 400 }, { "fdatasync", "signal=KILL", 100 }, { "fsync", "signal=KILL", 60 },
 	{ "rename", "signal=KILL", 60 }, { "unlink", "signal=KILL", 100 }, { "openat", "signal=KILL", 150 },
 	{ "fallocate", "signal=KILL", 30 }, { "close", "signal=KILL", 150 },
-	{ "pwrite64", "error=EIO", 400 }, { "pwrite64", "error=ENOSPC", 400 }, { "fdatasync", "error=EIO", 100 },
+	{ "pwrite64", "error=EIO", 400 }, { "pwrite64", "error=ENOSPC", 400 },
+	{ "pwritev", "error=EIO", 400 }, { "pwritev", "error=ENOSPC", 400 }, { "fdatasync", "error=EIO", 100 },
 	{ "fsync", "error=EIO", 60 }, { "rename", "error=EIO", 60 }, { "unlink", "error=EIO", 100 },
 	{ "openat", "error=EMFILE", 150 }, { "openat", "error=ENOSPC", 150 }, { "fallocate", "error=ENOSPC", 30 },
 	{ "fallocate", "error=EOPNOTSUPP", 30 }, { "pread64", "error=EIO", 400 },
