@@ -148,7 +148,10 @@ check: deps
 	@B=$(B) SAN=$(SAN) regress/run check
 crash: unit-build $(PRELOADS)
 system: $(B)/crash/slowdisk.so
-lint system model crash soak: all
+soak:
+	@$(MAKE) --no-print-directory SAN=1 all
+	@B=build-san SAN=1 regress/run soak
+lint system model crash: all
 	@B=$(B) SAN=$(SAN) regress/run $@
 mutants: unit-build $(PRELOADS)
 	@B=$(B) regress/crash/mutants/run

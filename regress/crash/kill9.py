@@ -158,4 +158,5 @@ def main():
         check_index(p)
 
 
-main()
+if __name__ == "__main__":
+    main()
