@@ -189,7 +189,7 @@ sweep(void)
 		tell_dropped(l, now);
 		more |= l->head_len > 0 || l->dropped > 0;
 		if (l->in.len == 0)
-			buf_reset(&l->in, 64 * 1024);
+			buf_reset(&l->in, 4 * l->share->sweep);	/* mapping it anew each time costs more than the lines */
 	}
 	return more;
 }
