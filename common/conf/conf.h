@@ -193,8 +193,6 @@ struct conf_define { const char *name, *value; };	/* posternd -D */
 
 /* NULL if there is any error. *text gets the whole configuration for conf_parse. */
 struct conf *conf_load(const char *file, const struct conf_define *, size_t ndefine, struct buf *text, struct conf_errors *);
-/* The file of a table, which nobody but root, who runs posternd and its owner may change (trust.h). -> descriptor, or -1 and *why */
-int	 conf_open_table(const struct conf_table *, const char **why);
 struct conf *conf_parse(const char *text, size_t len, uint32_t generation, struct conf_errors *);
 void	 conf_errors_free(struct conf_errors *);
 void	 conf_free(struct conf *);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include "conf/conf_parse.h"
 #include "conf/match.h"
+#include "conf/table_key.h"
 #include "base/xmalloc.h"
 
 /* ---- listeners ---- */
@@ -133,33 +134,66 @@ check_postmaster(struct parse *p)
 
 /* ---- never used ---- */
 
-static void
-use_pattern(bool *used, const struct pattern *pat)
+static bool
+is_in(const struct pattern *pat, size_t table)
 {
-	if (pat->kind == PAT_TABLE && pat->table >= 0)
-		used[pat->table] = true;
+	return pat->kind == PAT_TABLE && pat->table == (int)table;
+}
+
+unsigned
+conf_table_uses(const struct conf *c, size_t table)
+{
+	const struct conf_match *m;
+	unsigned uses = 0;
+
+	for (size_t i = 0; i < c->naction; i++)
+		if (c->action[i].users == (int)table)
+			uses |= 1u << ASK_LOCAL;
+	for (size_t i = 0; i < c->nmatch; i++) {
+		m = &c->match[i];
+		if (m->from == FROM_TABLE && m->from_table == (int)table)
+			uses |= 1u << ASK_NETWORK;
+		if (is_in(&m->helo, table) || (m->for_ == FOR_DOMAIN && is_in(&m->for_pattern, table)))
+			uses |= 1u << ASK_DOMAIN;
+		if (is_in(&m->mail_from, table) || (m->for_ == FOR_RCPT && is_in(&m->for_pattern, table)))
+			uses |= 1u << ASK_ADDRESS;
+	}
+	for (size_t i = 0; i < c->narchive; i++)
+		if (is_in(&c->archive[i].from, table) || is_in(&c->archive[i].for_, table))
+			uses |= 1u << ASK_ADDRESS;
+	return uses;
+}
+
+/* What means something in one of its uses is not held against the others. */
+void
+conf_table_entry(struct parse *p, size_t table, const struct conf_pos *at, const char *key)
+{
+	unsigned uses = conf_table_uses(p->conf, table);
+	const char *bad, *first = NULL;
+	bool warning, mild = false;
+
+	for (enum ask_kind kind = ASK_ADDRESS; kind <= ASK_NETWORK; kind++) {
+		if ((uses & 1u << kind) == 0)
+			continue;
+		if ((bad = table_key_bad(kind, key, &warning)) == NULL)
+			return;
+		if (first == NULL || (warning && !mild)) {
+			first = bad;
+			mild = warning;
+		}
+	}
+	if (first != NULL)
+		conf_report(p->unit, at, mild, "\"%s\" in the table <%s> %s", key, p->conf->table[table].name, first);
 }
 
 static void
 check_tables(struct parse *p)
 {
 	const struct conf *c = p->conf;
-	bool *used = xcalloc(c->ntable + 1, sizeof(*used));
 
-	for (size_t i = 0; i < c->naction; i++)
-		if (c->action[i].users >= 0)
-			used[c->action[i].users] = true;
-	for (size_t i = 0; i < c->nmatch; i++) {
-		if (c->match[i].from_table >= 0)
-			used[c->match[i].from_table] = true;
-		use_pattern(used, &c->match[i].helo);
-		use_pattern(used, &c->match[i].mail_from);
-		use_pattern(used, &c->match[i].for_pattern);
-	}
 	for (size_t i = 0; i < c->ntable; i++)
-		if (!used[i])
+		if (conf_table_uses(c, i) == 0)
 			conf_report(p->unit, &p->at.table[i], true, "the table \"%s\" is never used", c->table[i].name);
-	free(used);
 }
 
 static void
@@ -193,30 +227,20 @@ check_sources(struct parse *p)
 	}
 }
 
-/* A networks' table that is written here can be looked through here. */
+/* The entries that are written here can be looked through here. */
 static void
-check_networks(struct parse *p)
+check_entries(struct parse *p)
 {
-	const struct conf *c = p->conf;
-	const struct conf_table *t;
-	struct cidr cidr;
-
-	for (size_t i = 0; i < c->nmatch; i++) {
-		if (c->match[i].from_table < 0)
-			continue;
-		t = &c->table[c->match[i].from_table];
-		for (size_t k = 0; k < t->n; k++)
-			if (!cidr_parse(t->keys[k], &cidr))
-				conf_report(p->unit, &p->at.match[i], false, "\"%s\" in the table <%s> is not a network; write it like 192.0.2.0/24",
-				    t->keys[k], t->name);
-	}
+	for (size_t i = 0; i < p->conf->ntable; i++)
+		for (size_t k = 0; k < p->conf->table[i].n; k++)
+			conf_table_entry(p, i, &p->at.item[i][k], p->conf->table[i].keys[k]);
 }
 
 void
 conf_check(struct parse *p)
 {
 	check_listeners(p);
-	check_networks(p);
+	check_entries(p);
 	if (p->unit->nerror > 0)		/* half of a configuration would get misleading warnings */
 		return;
 	check_rules(p);

@@ -43,6 +43,7 @@ struct conf_note {
 	bool		 warning;
 };
 
+struct parse;
 struct conf_unit {
 	struct conf_stmts	 stmts;		/* expanded, in order */
 	struct conf_macro	*macro;		size_t nmacro;
@@ -50,10 +51,10 @@ struct conf_unit {
 	struct conf_note	*note;		size_t nnote, nerror;
 	size_t			 spent;		/* what macros have grown to */
 	unsigned		 depth;		/* of includes */
-	bool			 refs;		/* what it refers to is looked at too (conf_refs.c) */
 	bool			 internal;	/* text of ours: statements that begin with a dot are allowed */
 	bool			(*is_statement)(const char *word);	/* conf_is_statement: such a word names no macro */
 	void			(*include)(struct conf_unit *, const struct conf_stmt *);	/* NULL: not possible */
+	void			(*refs)(struct parse *);	/* looks at what it refers to outside of itself; NULL: nobody does */
 };
 
 /* An array of n elements with room for one more (zeroed) at its end. */

@@ -161,6 +161,20 @@ conf_rest(struct conf *c)
 			with_domain(&c->archive[i].to, c->domain);
 }
 
+static void
+places_free(struct conf_places *at, size_t ntable)
+{
+	for (size_t i = 0; i < ntable; i++)
+		free(at->item[i]);
+	free(at->item);
+	free(at->archive);
+	free(at->table);
+	free(at->action);
+	free(at->listen);
+	free(at->match);
+	free(at->source);
+}
+
 struct conf *
 conf_build(struct conf_unit *u, uint32_t generation)
 {
@@ -178,14 +192,9 @@ conf_build(struct conf_unit *u, uint32_t generation)
 	conf_finish(&p);
 	conf_rest(c);
 	conf_check(&p);
-	if (u->refs && u->nerror == 0)
-		conf_refs(&p);
-	free(p.at.archive);
-	free(p.at.table);
-	free(p.at.action);
-	free(p.at.listen);
-	free(p.at.match);
-	free(p.at.source);
+	if (u->refs != NULL && u->nerror == 0)
+		u->refs(&p);
+	places_free(&p.at, c->ntable);
 	if (u->nerror == 0)
 		return c;
 	conf_free(c);

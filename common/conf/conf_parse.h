@@ -12,6 +12,7 @@
 
 struct conf_places {		/* where things stand, by their index, for the checks */
 	struct conf_pos	*table, *action, *listen, *match, *source, *archive;
+	struct conf_pos	**item;		/* of each table that is written in the configuration */
 };
 struct parse {
 	struct conf		*conf;
@@ -99,7 +100,10 @@ const char *conf_reply_bad(const char *, char class);	/* is "550 5.7.1 text" not
 void	 conf_check(struct parse *);		/* what only the whole can tell */
 /* Is the second rule never reached because of the first? */
 bool	 conf_covers(const struct conf *, const struct conf_match *, const struct conf_match *);
-void	 conf_refs(struct parse *);		/* what is outside of it: is it there, and of use? */
+unsigned conf_table_uses(const struct conf *, size_t table);	/* how it is asked: bits, 1 << enum ask_kind */
+/* An entry of that table, against all its uses: reports what it does not mean. */
+void	 conf_table_entry(struct parse *, size_t table, const struct conf_pos *, const char *key);
+void	 conf_refs(struct parse *);		/* the parent's (conf_refs.c): what is outside of it, is it there, and of use? */
 /* Of the words the one that this one is meant to be, or NULL: at most two letters are wrong. */
 const char *conf_nearest(const char *word, const char *const *words, size_t n);
 struct conf *conf_build(struct conf_unit *, uint32_t generation);	/* NULL with errors */

@@ -36,6 +36,7 @@ static bool
 table_item(struct parse *p, void *obj)
 {
 	struct conf_table *t = obj;
+	struct conf_pos **at = &p->at.item[t - p->conf->table];
 	const struct conf_tok *first = conf_peek(p);
 	const char *key = conf_want(p, "an item, or key = value"), *value = NULL;
 	bool map;
@@ -50,6 +51,8 @@ table_item(struct parse *p, void *obj)
 	t->kind = map ? TABLE_MAP : TABLE_LIST;
 	t->keys = conf_more(t->keys, t->n, sizeof(*t->keys));
 	t->values = conf_more(t->values, t->n, sizeof(*t->values));
+	*at = conf_more(*at, t->n, sizeof(**at));
+	(*at)[t->n] = first->pos;
 	t->keys[t->n] = xstrdup(key);
 	t->values[t->n++] = map ? xstrdup(value) : NULL;
 	return true;
@@ -86,6 +89,7 @@ parse_table(struct parse *p)
 	c->table = conf_more(c->table, c->ntable, sizeof(*c->table));
 	p->at.table = conf_more(p->at.table, c->ntable, sizeof(*p->at.table));
 	p->at.table[c->ntable] = t->pos;
+	p->at.item = conf_more(p->at.item, c->ntable, sizeof(*p->at.item));
 	table = &c->table[c->ntable++];
 	table->name = xstrdup(name);
 	if (conf_accept(p, "file"))

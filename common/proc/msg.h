@@ -169,8 +169,8 @@ const char *prog_name(enum prog);		/* "listener" */
 /* ---- values of small fields ---- */
 
 enum ask_kind {
-	ASK_ADDRESS,		/* full address in a table: user+tag@d, user@d, @d, * */
-	ASK_LOCAL,		/* address, bare keys too (alias tables): ... user+tag, user ... */
+	ASK_ADDRESS,		/* full address in a table: user+tag@d, user@d, @d, d, .parent, * */
+	ASK_LOCAL,		/* bare keys are local parts (users, aliases): ... user@d, user+tag, user, @d, .parent, * */
 	ASK_DOMAIN,		/* d, .parent, * */
 	ASK_NETWORK,		/* an address in a table of CIDRs */
 	ASK_ACCOUNT		/* a system account (table unused); value: its name as the system spells it */

@@ -1,17 +1,14 @@
 /*
- * table: the hash of a table and the orders of look-up.
+ * table: the hash of a table, and look-ups in it.
  *
  * Called by lookup.c, and by table_list.c and table_file.c, which fill it. Owns the text, the entries and the hash. Nothing here
  * fails: an empty table answers no.
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "mail/addr.h"
+#include "conf/table_key.h"
 #include "tables/table_store.h"
 #include "base/xmalloc.h"
-
-#define KEY_MAX	1024
 
 static uint32_t
 hash_of(const char *s)
@@ -131,89 +128,31 @@ table_get(const struct table *t, const char *key)
 	return *slot == 0 ? NULL : table_at(t, t->entry[*slot - 1].value);
 }
 
-/* ---- the orders of look-up ---- */
+/* ---- look-ups ---- */
 
-struct user_keys {
-	char	full[ADDR_LOCAL_MAX + 1];		/* user+tag, unquoted and folded */
-	char	base[ADDR_LOCAL_MAX + 1];		/* user */
-	char	domain[KEY_MAX];
+struct probe {
+	const struct table	*t;
+	const char		*value;
 };
 
-static const char *
-get_at(const struct table *t, const char *user, const char *domain)
+static bool
+probe(void *arg, const char *key)
 {
-	char key[ADDR_LOCAL_MAX + KEY_MAX + 2];
+	struct probe *p = arg;
 
-	snprintf(key, sizeof(key), "%s@%s", user, domain);
-	return table_get(t, key);
-}
-
-static const char *
-find_address(const struct table *t, const struct user_keys *k, bool bare)
-{
-	bool tagged = strcmp(k->full, k->base) != 0;
-	const char *v;
-
-	if ((v = get_at(t, k->full, k->domain)) != NULL || (tagged && (v = get_at(t, k->base, k->domain)) != NULL))
-		return v;
-	if (bare && ((v = table_get(t, k->full)) != NULL || (tagged && (v = table_get(t, k->base)) != NULL)))
-		return v;
-	return get_at(t, "", k->domain);
-}
-
-/* user+tag@d, user@d, (user+tag, user,) @d, * */
-static const char *
-ask_address(const struct table *t, const char *key, bool bare)
-{
-	struct user_keys k;
-	const char *v;
-
-	if (strcmp(key, "<>") == 0) {			/* the null reverse-path has no parts */
-		v = table_get(t, key);
-	} else {
-		addr_key(key, k.full, sizeof(k.full), false);
-		addr_key(key, k.base, sizeof(k.base), true);
-		snprintf(k.domain, sizeof(k.domain), "%s", addr_domain(key));
-		fold(k.domain);
-		v = find_address(t, &k, bare);
-	}
-	return v != NULL ? v : table_get(t, "*");
-}
-
-/* d, .parent of d, its parent ..., * */
-static const char *
-ask_domain(const struct table *t, const char *key)
-{
-	char d[KEY_MAX];
-	const char *v, *s = d;
-
-	snprintf(d, sizeof(d), "%s", key);
-	fold(d);
-	v = table_get(t, d);
-	while (v == NULL && (s = strchr(s + (*s != '\0'), '.')) != NULL)
-		v = table_get(t, s);
-	return v != NULL ? v : table_get(t, "*");
+	p->value = table_get(p->t, key);
+	return p->value != NULL;
 }
 
 enum answer_status
 table_ask(struct table *t, enum ask_kind kind, const char *key, const char **value)
 {
-	const char *v = NULL;
+	struct probe p = { .t = t };
 
-	switch (kind) {
-	case ASK_ADDRESS:
-	case ASK_LOCAL:
-		v = ask_address(t, key, kind == ASK_LOCAL);
-		break;
-	case ASK_DOMAIN:
-		v = ask_domain(t, key);
-		break;
-	case ASK_NETWORK:
-		v = table_net(t, key);
-		break;
-	case ASK_ACCOUNT:
-		break;
-	}
-	*value = v != NULL ? v : "";
-	return v != NULL ? ANSWER_YES : ANSWER_NO;
+	if (kind == ASK_NETWORK)
+		p.value = table_net(t, key);
+	else if (kind != ASK_ACCOUNT)
+		table_keys(kind, key, probe, &p);
+	*value = p.value != NULL ? p.value : "";
+	return p.value != NULL ? ANSWER_YES : ANSWER_NO;
 }

@@ -11,8 +11,6 @@
 #include "base/buf.h"
 #include "tables/table.h"
 
-#define TABLE_MAX	(512 * 1024 * 1024)	/* bytes of text */
-
 struct table_entry {
 	uint32_t	hash, key, value;	/* offsets in text */
 };

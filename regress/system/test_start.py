@@ -129,6 +129,76 @@ def test_descriptors():
             inherited(pid, canary)
 
 
+def table_file(d, text):
+    path = os.path.join(d.dir, "table")
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(text)
+    return path
+
+
+def table_checks(path):
+    """uses of a table and what is said of its entries: (rule, entries, errors, warnings), each as line: words"""
+    return (("match from <t> for any reject", "# nets\n10.0.0.0/8\nfoo\n10.1.2.3/24 x\n2001:db8::/33: y\n10.0.0.300\n",
+             {3: "is not a network", 6: "is not a network"}, {4: "has bits set"}),
+            ("match from any mail-from <t> for any reject", "example.org\n.example.org\n@a.example\nu@a.example\n<>\n*\n*.example.org\n*@a.example\nu@\nbob\n10.0.0.0/8\n",
+             {7: "is a glob", 8: "is a glob", 9: "has no domain", 11: "is no domain"}, {10: "not a user"}),
+            ("match from any for domain <t> reject", "a.example\n.b.example\n*\nu@a.example\n*.c.example\n\"open\n",
+             {4: "is an address", 5: "is a glob", 6: "makes no sense"}, {}),
+            ('action b maildir "%s" user nobody users <t>\nmatch from any for local action b' % path, "bob\nbob+x\nu@a.example\n@b.example\nu@\n", {5: "has no domain"}, {}))
+
+
+def test_tables():
+    """Each entry is looked at as the table is used, in the file or in the configuration; all errors at once, by file and line."""
+    with Daemon() as d:
+        def check(text):
+            d.write_conf(BASE + text)
+            r = subprocess.run([os.path.join(d.bin, "posternd"), "-n", "-f", d.conf], capture_output=True, text=True, check=False)
+            return r.returncode, r.stderr
+        for rule, entries, errors, warnings in table_checks(d.dir):
+            path = table_file(d, entries)
+            status, said = check('table t file "%s"\n%s\n' % (path, rule) + LOCAL)
+            lines = [line for line in said.splitlines() if path + ":" in line]
+            assert status == 78 and len(lines) == len(errors) + len(warnings), said
+            for expected, prefix in ((errors, ""), (warnings, "warning: ")):
+                for n, words in expected.items():
+                    assert any(line.startswith("%s%s:%d:" % (prefix, path, n)) and words in line for line in lines), (n, words, said)
+        status, said = check("table t { 10.0.0.0/8,\n foo\n 10.1.2.3/24 }\nmatch from <t> for any reject\nmatch from any mail-from <t> for any action none\n" + LOCAL)
+        assert status == 78 and ":12:" in said, said
+        status, said = check("table t { 10.0.0.0/8,\n foo/1\n 10.1.2.3/24 }\nmatch from <t> for any reject\n" + LOCAL)
+        assert status == 78 and ':9:2: "foo/1" in the table <t> is not a network' in said and "10:2: " in said, said
+        to = "table to { other.test }\nmatch from socket for domain <to> action local\narchive to keep@%s.test\n"
+        assert check(LOCAL + to % "other")[0] == 0
+        status, said = check(LOCAL + to % "nowhere")
+        assert status == 78 and "nobody takes what is archived to <keep@nowhere.test>" in said, said
+
+
+def test_table_at_reload():
+    """A table that cannot be read, or means nothing, refuses the reload; what was read before goes on."""
+    with Daemon() as d:
+        path = table_file(d, "bad.test\n")
+        d.write_conf(FILE_LOG + 'table t file "%s"\nmatch from any mail-from <t> for any reject "550 5.7.1 listed"\n' % path + LOCAL)
+        assert d.command()[0] == 0
+
+        def answer(sender):
+            with d.smtp() as s:
+                s.cmd("EHLO x")
+                s.cmd("MAIL FROM:<%s>" % sender)
+                return s.cmd("RCPT TO:<one@example.test>")
+        assert "listed" in answer("x@bad.test") and answer("x@good.test").startswith("250")
+        table_file(d, "bad.test\n*@worse.test\n")
+        status, *said = d.ctl("reload")
+        out = "".join(said)
+        assert status == 1 and path + ":2:1: " in out and "is a glob" in out and "\\x" not in out, out
+        os.unlink(path)
+        status, *said = d.ctl("reload")
+        out = "".join(said)
+        assert status == 1 and "No such file" in out, out
+        assert "listed" in answer("x@bad.test") and answer("x@good.test").startswith("250")
+        table_file(d, ".worse.test\n")
+        assert d.ctl("reload")[0] == 0
+        assert answer("x@bad.test").startswith("250") and "listed" in answer("x@y.worse.test")
+
+
 def test_check():
     """What cannot work is refused with its place; what may be a mistake is a warning."""
     with Daemon() as d:

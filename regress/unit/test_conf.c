@@ -1,4 +1,4 @@
-/* links: smtpd/parent/conf_load.c smtpd/parent/conf_host.c */
+/* links: smtpd/parent/conf_load.c smtpd/parent/conf_host.c smtpd/parent/conf_refs.c smtpd/parent/conf_tables.c */
 /*
  * test_conf: the configuration: good files, bad files with the places of their errors, the text for children.
  * Files are made in a folder of their own under TMPDIR.
@@ -192,7 +192,7 @@ static const char everything[] =
     "  \"carol d\"  # a comment\n"
     "  ,\n"
     "}\n"
-    "table map { a = 1, b = \"two words\" }\n"
+    "table map { a.b = 1, b.c = \"two words\" }\n"
     "table big file \"/etc/passwd\"\n"
     "table empty { }\n"
     "table nets { 192.0.2.0/24, ::1 }\n"
@@ -207,7 +207,7 @@ static const char everything[] =
     "bounces { lifetime 1d, retry 1m..2h }\n"
     "bulk { lifetime 36h\n delay-notice 1h }\n"
     "archive from <nets> for !.example.org to journal@example.com\n"
-    "archive to journal\n"
+    "archive to bob\n"
     "action local maildir \"/tmp/%{domain}/%{user}\" user nobody users <users>\n"
     "action own maildir\n"
     "action own2 maildir ~/Mail/in user nobody\n"
@@ -619,7 +619,7 @@ static const struct bad {
 	{ "match from any for any defer \"550 5.7.1 x\"", 1, 30, "400 to 459" },
 	{ "match from any for any defer \"421 4.7.1 x\"", 1, 30, "421" },
 	{ "match from any for any tag <t> reject", 1, 28, "a word or a glob" },
-	{ "table t { 10.0.0.0/8, foo }\nmatch from <t> for any reject", 2, 1, "not a network" },
+	{ "table t { 10.0.0.0/8, foo }\nmatch from <t> for any reject", 1, 23, "not a network" },
 	{ "spool \"/x", 1, 7, "not closed" },
 	{ "spool \"/x\\n\"", 1, 10, "lone backslash" },
 	{ "spool /x\"y\"", 1, 9, "middle of a word" },

@@ -48,6 +48,26 @@ test_addresses(void)
 	table_unref(t);
 }
 
+/* Domains hold in a table of addresses, behind all that names an address; where bare keys are local parts only .domain does. */
+static void
+test_address_domains(void)
+{
+	struct table *t = text("user@a.example 1\n@a.example 2\na.example 3\n.a.example 4\nb.example 5\n.B.example 6\n* 7\nc 8\n");
+
+	TEST_STR(ask(t, ASK_ADDRESS, "user+x@a.example"), "1");
+	TEST_STR(ask(t, ASK_ADDRESS, "x@a.example"), "2");
+	TEST_STR(ask(t, ASK_ADDRESS, "user@x.a.example"), "4");
+	TEST_STR(ask(t, ASK_ADDRESS, "x@B.Example"), "5");
+	TEST_STR(ask(t, ASK_ADDRESS, "x@y.z.b.example"), "6");
+	TEST_STR(ask(t, ASK_ADDRESS, "x@c"), "8");
+	TEST_STR(ask(t, ASK_ADDRESS, "c@d.example"), "7");
+	TEST_STR(ask(t, ASK_ADDRESS, "<>"), "7");
+	TEST_STR(ask(t, ASK_LOCAL, "x@b.example"), "7");
+	TEST_STR(ask(t, ASK_LOCAL, "x@y.b.example"), "6");
+	TEST_STR(ask(t, ASK_LOCAL, "b.example@far.example"), "5");
+	table_unref(t);
+}
+
 static void
 test_domains(void)
 {
@@ -180,6 +200,7 @@ int
 main(void)
 {
 	test_addresses();
+	test_address_domains();
 	test_domains();
 	test_networks();
 	test_spellings();

@@ -160,7 +160,8 @@ conf_load(const char *file, const struct conf_define *define, size_t ndefine, st
 	load_file(&u, file, NULL);
 	refuse_internal(&u);
 	conf_host(&u);
-	u.internal = u.refs = true;
+	u.internal = true;
+	u.refs = conf_refs;
 	c = conf_build(&u, 1);
 	if (c != NULL)
 		unused_macros(&u);

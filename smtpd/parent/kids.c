@@ -18,6 +18,7 @@
 #include <unistd.h>
 #include "proc/client_limits.h"
 #include "base/log.h"
+#include "parent/conf_tables.h"
 #include "parent/parent.h"
 #include "parent/lines.h"
 #include "base/xmalloc.h"

@@ -1,46 +1,16 @@
 /*
- * conf_refs: what a configuration refers to outside of itself, and whether it is there: files of tables, addresses of sources, who takes what
+ * conf_refs: what a configuration refers to outside of itself, and whether it is there and of use: tables, addresses of sources, who takes what
  * the archive is sent.
  *
  * Called by conf_build for conf_load alone (posternd at start, at a reload, with -n), when the rest is without errors. Reads files and
  * accounts; reports what would not work as an error, what may come later as a warning.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 #include "proc/account.h"
 #include "conf/conf_parse.h"
 #include "conf/match.h"
-#include "base/trust.h"
-
-int
-conf_open_table(const struct conf_table *t, const char **why)
-{
-	const struct passwd *pw;
-
-	if (t->owner == NULL)
-		return trust_open(t->path, O_RDONLY, 0, geteuid(), why);
-	if (account_get(t->owner, &pw) != 1) {
-		*why = "there is no such account as its owner";
-		return -1;
-	}
-	return trust_open(t->path, O_RDONLY, 0, pw->pw_uid, why);
-}
-
-static void
-check_table_file(struct parse *p, size_t i)
-{
-	const struct conf_table *t = &p->conf->table[i];
-	const char *why;
-	int fd = conf_open_table(t, &why);
-
-	if (fd == -1)
-		conf_report(p->unit, &p->at.table[i], false, "the table \"%s\": cannot read %s: %s", t->name, t->path, why);
-	else
-		close(fd);
-}
+#include "parent/conf_tables.h"
+#include "base/xmalloc.h"
 
 static void
 check_ways(struct parse *p)
@@ -67,24 +37,32 @@ check_source(struct parse *p, size_t i)
 			    "until it is", s->name, in[k]->ss_family == AF_INET ? "IPv4" : "IPv6");
 }
 
-/* The accounts are known here, other look-ups are not. False: something else is asked. */
+static enum answer_status
+answer_account(const struct conf *c, const char *key)
+{
+	const struct passwd *pw;
+	int r = account_get(key, &pw);
+
+	if (r == -1)
+		return ANSWER_TEMPFAIL;
+	return r == 1 && account_kind(pw, c->limit[LIM_FIRST_UID]) == ACCOUNT_USER ? ANSWER_YES : ANSWER_NO;
+}
+
+/* Accounts and tables are asked here as lookup would be; of a network nothing is asked, as there is no client. False: nothing was asked. */
 static bool
-answer_accounts(const struct conf *c, struct answers *as)
+answer(const struct conf *c, struct answers *as)
 {
 	struct p_ask ask = answers_ask(as, c->generation);
-	struct p_answer a = { .values_n = ask.questions_n, .values = calloc(ask.questions_n + 1, sizeof(*a.values)) };
-	const struct passwd *pw;
-	bool all = a.values != NULL;
-	int r;
+	struct p_answer a = { .values_n = ask.questions_n, .values = xcalloc(ask.questions_n + 1, sizeof(*a.values)) };
+	const struct p_question *q;
+	bool all;
 
-	for (uint32_t i = 0; i < ask.questions_n && all; i++) {
-		all = ask.questions[i].kind == ASK_ACCOUNT;
-		r = all ? account_get(ask.questions[i].key, &pw) : 0;
-		if (r == 1 && account_kind(pw, c->limit[LIM_FIRST_UID]) != ACCOUNT_USER)
-			r = 0;
-		a.values[i] = (struct p_value){ r == 1 ? ANSWER_YES : r == 0 ? ANSWER_NO : ANSWER_TEMPFAIL, "" };
+	for (uint32_t i = 0; i < ask.questions_n; i++) {
+		q = &ask.questions[i];
+		a.values[i].value = "";
+		a.values[i].status = q->kind == ASK_ACCOUNT ? answer_account(c, q->key) : conf_tables_ask(c, q->kind, q->table, q->key);
 	}
-	all = all && ask.questions_n > 0 && answers_take(as, &a) == 0;
+	all = ask.questions_n > 0 && answers_take(as, &a) == 0;
 	free(ask.questions);
 	free(a.values);
 	return all;
@@ -102,7 +80,7 @@ check_archive(struct parse *p, size_t i)
 
 	do
 		r = match_rcpt(p->conf, &own, to, &as, &m);
-	while (r == MATCH_NEED && answer_accounts(p->conf, &as));
+	while (r == MATCH_NEED && answer(p->conf, &as));
 	if (r == MATCH_REFUSED && m.code >= 500)
 		conf_report(p->unit, &p->at.archive[i], false, "nobody takes what is archived to <%s> (%u %s %s); add a rule for it, from socket", to,
 		    m.code, m.dsn, m.text);
@@ -115,12 +93,10 @@ conf_refs(struct parse *p)
 	const struct conf *c = p->conf;
 
 	account_refresh();
-	for (size_t i = 0; i < c->ntable; i++)
-		if (c->table[i].kind == TABLE_FILE)
-			check_table_file(p, i);
+	conf_tables(p);
 	check_ways(p);
 	for (size_t i = 0; i < c->nsource; i++)
 		check_source(p, i);
-	for (size_t i = 0; i < c->narchive; i++)
+	for (size_t i = 0; i < c->narchive && p->unit->nerror == 0; i++)
 		check_archive(p, i);
 }
