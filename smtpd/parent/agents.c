@@ -1,5 +1,5 @@
 /*
- * parent_agents: starts postern-agent for an account, at deliver's request.
+ * agents: starts postern-agent for an account, at deliver's request.
  *
  * Deliver names an action by its number and an account by name; both are looked up here, so a captured deliver can run
  * nothing but a configured action, as an account that this action may use; whoever asks, none runs as uid 0 or as an account of Postern's.

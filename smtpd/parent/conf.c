@@ -1,6 +1,5 @@
 /*
- * parent_conf: loading, checking and handing on the configuration. A file with an error changes nothing: at start
- * posternd ends with 78, at a reload the generation in force stays.
+ * conf: loading, checking and handing on the configuration. Called at the start, at each reload (reload.c) and for each program that is started.
  */
 #include <sys/mman.h>
 #include <errno.h>
@@ -34,60 +33,4 @@ parent_conf_fd(const struct parent *p)
 	    fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == -1)
 		fatal("cannot make the children's copy of the configuration");
 	return fd;
-}
-
-/* When and what a reload cannot change: it says so and keeps the old value. */
-static const char *
-fixed(const struct parent *p, const struct conf *c)
-{
-	if (p->stop != UP)
-		return "posternd is stopping";
-	if (strcmp(p->conf->spool, c->spool) != 0)
-		return "spool cannot change while posternd runs: restart it";
-	if (strcmp(p->conf->runtime, c->runtime) != 0)
-		return "runtime cannot change while posternd runs: restart it";
-	if (p->conf->listeners != c->listeners)
-		return "listeners cannot change while posternd runs: restart it";
-	return parent_log_bad(p, c);
-}
-
-/* A line of the log for each line. */
-static void
-log_refused(const char *errors)
-{
-	size_t n;
-
-	log_error("reload refused, the old configuration stays:");
-	for (; *errors != '\0'; errors += n + (errors[n] == '\n')) {
-		n = strcspn(errors, "\n");
-		log_error("%.*s", (int)n, errors);
-	}
-}
-
-const char *
-parent_reload(struct parent *p, struct buf *errors)
-{
-	struct buf text = BUF_INIT;
-	struct conf *c = parent_conf_load(p, &text, errors), *old = p->conf;
-	const char *why = NULL;
-
-	if (c == NULL || (why = fixed(p, c)) != NULL || (why = parent_accounts(p)) != NULL || (why = parent_rebind(p, c)) != NULL) {
-		if (why != NULL)
-			buf_addf(errors, "%s\n", why);
-		if (c != NULL)
-			conf_free(c);
-		buf_free(&text);
-		parent_log_open(p);
-		log_refused(buf_str(errors));
-		return buf_str(errors);
-	}
-	c->generation = ++p->generation;
-	buf_free(&p->text);
-	p->text = text;
-	p->conf = c;
-	parent_log_open(p);
-	kids_conf(p);
-	conf_free(old);
-	log_info("configuration reloaded from %s (generation %u)", p->file, p->generation);
-	return NULL;
 }

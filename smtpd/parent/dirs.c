@@ -1,5 +1,5 @@
 /*
- * parent_dirs: the directories that must be there before a child starts, the lock against a second posternd, and the accounts.
+ * dirs: the directories that must be there before a child starts, the lock against a second posternd, and the accounts.
  *
  * As root each gets its owner and mode; otherwise they are the caller's.
  */

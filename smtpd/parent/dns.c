@@ -1,7 +1,7 @@
 /*
- * parent_dns: /etc/resolv.conf and /etc/hosts, which the resolver has no right to open: handed over as descriptors, and again when they change.
+ * dns: /etc/resolv.conf and /etc/hosts, which the resolver has no right to open: handed over as descriptors, and again when they change.
  *
- * Called by parent_kids when the resolver gets its configuration, and by a timer of its own. A file that is missing is an empty one; so a network that comes up
+ * Called by kids.c when the resolver gets its configuration, and by a timer of its own. A file that is missing is an empty one; so a network that comes up
  * after us is noticed.
  */
 #include <sys/stat.h>
@@ -33,6 +33,7 @@ static struct watched {
 	struct stat	 was;			/* all zeros: it was not there */
 } files[] = { { .path = "/etc/resolv.conf", .send = resolv_conf }, { .path = "/etc/hosts", .send = hosts } };
 
+static struct edge *resolver;		/* NULL: gone */
 static struct ev_timer timer;
 
 static void
@@ -65,28 +66,30 @@ hand_over(struct watched *w, struct edge *e)
 static void
 watch(void *arg)
 {
-	struct edge *e = kids_edge(arg, PROG_RESOLVER);
 	struct stat now;
 	size_t i;
 
-	for (i = 0; e != NULL && i < sizeof files / sizeof files[0]; i++) {
+	(void)arg;
+	for (i = 0; resolver != NULL && i < sizeof files / sizeof files[0]; i++) {
 		look(&files[i], &now);
 		if (same(&files[i].was, &now))
 			continue;
 		log_info("%s changed: the resolver reads it anew", files[i].path);
-		hand_over(&files[i], e);
+		hand_over(&files[i], resolver);
 	}
 	ev_timer_set(&timer, WATCH_MS);
 }
 
 void
-parent_dns(struct parent *p, struct edge *e)
+parent_dns(struct edge *e)
 {
 	size_t i;
 
+	if ((resolver = e) == NULL)
+		return;
 	for (i = 0; i < sizeof files / sizeof files[0]; i++)
-		hand_over(&files[i], e);
+		hand_over(&files[i], resolver);
 	if (timer.cb == NULL)
-		ev_timer_init(&timer, watch, p);
+		ev_timer_init(&timer, watch, NULL);
 	ev_timer_set(&timer, WATCH_MS);
 }

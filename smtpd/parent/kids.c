@@ -1,8 +1,9 @@
 /*
- * parent_kids: the programs: started, wired to each other, started again with back-off when they die.
+ * kids: the programs: started, wired to each other, started again with back-off when they die.
  *
  * Which programs have an edge is one table. A (re)started program gets its configuration, its descriptors and one end of a new
- * socketpair for each living peer; the peer gets the other end in place of the old one.
+ * socketpair for each living peer; the peer gets the other end in place of the old one. What they say is
+ * read by the table that kids_make gets.
  */
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -27,37 +28,18 @@
 #define BACKOFF_MOST	30000
 #define STEADY_MS	60000		/* who lived this long starts again at once */
 #define START_TRIES	3		/* of a program, before all have been ready once */
-#define RELOAD_MS	1000
-#define RELOADS_MAX	1000		/* questions for one */
 #define UNREAD_MAX	8		/* configurations that a program may leave unread */
 #define REWIRE_MS	10000		/* nobody gets new edges more often by asking */
 #define SOCKET_BUFFER	(1024 * 1024)
 
-MSG_RECEIVER(ANY_TO_PARENT)
-MSG_RECEIVER(QUEUE_TO_PARENT)
-MSG_RECEIVER(DELIVER_TO_PARENT)
 MSG_SENDER(PARENT_TO_ANY)
 MSG_SENDER(PARENT_TO_LISTENER)
 MSG_SENDER(PARENT_TO_LOOKUP)
 MSG_SENDER(PARENT_TO_QUEUE)
 
-static const struct msg_row from_any[] = { MSG_ROWS(ANY_TO_PARENT) };
-static const struct msg_row from_queue[] = { MSG_ROWS(ANY_TO_PARENT) MSG_ROWS(QUEUE_TO_PARENT) };
-static const struct msg_row from_deliver[] = { MSG_ROWS(ANY_TO_PARENT) MSG_ROWS(DELIVER_TO_PARENT) };
-#define ROWS(r)	r, sizeof r / sizeof r[0]
-
 /* In the order of starting: who is asked stands before who asks. */
-static const struct {
-	enum prog		 prog;
-	const struct msg_row	*rows;
-	size_t			 nrows;
-} programs[] = {
-	{ PROG_RESOLVER, ROWS(from_any) },
-	{ PROG_LOOKUP, ROWS(from_any) },
-	{ PROG_QUEUE, ROWS(from_queue) },
-	{ PROG_DELIVER, ROWS(from_deliver) },
-	{ PROG_LISTENER, ROWS(from_any) },
-};
+static const enum prog programs[] = { PROG_RESOLVER, PROG_LOOKUP, PROG_QUEUE, PROG_DELIVER, PROG_LISTENER };
+#define NPROGRAMS	(sizeof programs / sizeof programs[0])
 
 static const struct { enum prog a, b; } wires[] = {
 	{ PROG_LISTENER, PROG_LOOKUP },
@@ -205,7 +187,7 @@ static void
 resolver_setup(struct kid *k, bool fresh)
 {
 	(void)fresh;
-	parent_dns(k->parent, k->edge);
+	parent_dns(k->edge);
 }
 
 static void
@@ -259,14 +241,39 @@ wire_all(struct kid *k)
 	}
 }
 
+void
+kids_rewire(struct kid *k, enum prog prog, unsigned instance)
+{
+	struct parent *p = k->parent;
+	size_t i;
+
+	if (p->stop != UP || !wired(k->row->prog, prog) || (k->rewired != 0 && ev_now_ms() - k->rewired < REWIRE_MS))
+		return;
+	for (i = 0; i < p->nkid; i++) {
+		if (p->kid[i].edge == NULL || p->kid[i].row->prog != prog || p->kid[i].instance != instance)
+			continue;
+		log_warn("%s and %s lost their connection: they get a new one", k->row->file, p->kid[i].row->file);
+		k->rewired = ev_now_ms();
+		wire(k, &p->kid[i]);
+	}
+}
+
 /* ---- life and death ---- */
+
+static void
+no_edge(struct kid *k)
+{
+	k->edge = NULL;
+	if (k->row->prog == PROG_RESOLVER)
+		parent_dns(NULL);
+}
 
 static void
 lost(struct kid *k)
 {
 	if (k->edge != NULL)
 		edge_close(k->edge);
-	k->edge = NULL;
+	no_edge(k);
 	if (k->row->prog == PROG_DELIVER)
 		agents_again(k->parent, NULL);
 	if (k->row->prog == PROG_QUEUE)
@@ -280,12 +287,12 @@ edge_closed(struct edge *e, void *arg)
 	struct kid *k = arg;
 
 	(void)e;
-	k->edge = NULL;
+	no_edge(k);
 	if (k->pid != 0 && k->parent->stop == UP)
 		kill(k->pid, SIGKILL);
 }
 
-static const struct edge_ops ops = { edge_closed, NULL };
+static const struct edge_ops edge_ops = { edge_closed, NULL };
 
 static const char *
 directory(const struct parent *p, const struct proc_row *row)
@@ -307,8 +314,8 @@ start(struct kid *k)
 {
 	struct parent *p = k->parent;
 	struct proc_start st = { .row = k->row, .dir = directory(p, k->row) };
+	const struct kids_rows *from;
 	struct lines *lines;
-	size_t i;
 	int sv[2], say;
 
 	st.uid = p->as[k->row->prog].uid;
@@ -329,9 +336,8 @@ start(struct kid *k)
 		return;
 	}
 	lines_of(k->lines = lines, k->pid);
-	for (i = 0; programs[i].prog != k->row->prog; i++)
-		;
-	k->edge = edge_new(sv[0], k->row->prog, k->instance, programs[i].rows, programs[i].nrows, &ops, k);
+	from = &p->kids_ops->from[k->row->prog];
+	k->edge = edge_new(sv[0], k->row->prog, k->instance, from->rows, from->n, &edge_ops, k);
 	setup(k, true);
 	wire_all(k);
 	send_START(k->edge, 0, NULL, -1);
@@ -393,7 +399,7 @@ died(struct kid *k, int status)
 	if (p->stop != UP) {
 		log_debug("%s[%d] %s", k->row->file, (int)k->pid, how);
 		k->pid = 0;
-		parent_stop_step(p);
+		p->kids_ops->ended(p);
 		return;
 	}
 	first_start(k, status, how);
@@ -423,23 +429,6 @@ kids_reap(struct parent *p)
 	}
 }
 
-/* One for all who asked until now. Our edge to the queue outlives it. */
-static void
-reload(void *arg)
-{
-	struct parent *p = arg;
-	struct buf errors = BUF_INIT;
-	const char *why = parent_reload(p, &errors);
-	struct edge *queue = kids_edge(p, PROG_QUEUE);
-	size_t i;
-
-	p->reloaded = ev_now_ms();
-	for (i = 0; i < p->nreload && queue != NULL; i++)
-		send_RELOADED(queue, p->reload[i], &(struct p_text){ why != NULL ? why : "" }, -1);
-	p->nreload = 0;
-	buf_free(&errors);
-}
-
 static void
 add_kid(struct parent *p, enum prog prog, unsigned instance)
 {
@@ -465,17 +454,17 @@ make_limits(struct parent *p)
 }
 
 void
-kids_make(struct parent *p)
+kids_make(struct parent *p, const struct kids_ops *ops)
 {
 	size_t i;
 	unsigned n;
 
 	make_limits(p);
-	ev_timer_init(&p->reload_timer, reload, p);
-	p->kid = xcalloc(sizeof programs / sizeof programs[0] + p->conf->listeners, sizeof *p->kid);
-	for (i = 0; i < sizeof programs / sizeof programs[0]; i++)
-		for (n = 0; n < (programs[i].prog == PROG_LISTENER ? p->conf->listeners : 1); n++)
-			add_kid(p, programs[i].prog, n);
+	p->kids_ops = ops;
+	p->kid = xcalloc(NPROGRAMS + p->conf->listeners, sizeof *p->kid);
+	for (i = 0; i < NPROGRAMS; i++)
+		for (n = 0; n < (programs[i] == PROG_LISTENER ? p->conf->listeners : 1); n++)
+			add_kid(p, programs[i], n);
 }
 
 void
@@ -548,104 +537,4 @@ kids_kill(struct parent *p)
 	for (i = 0; i < p->nkid; i++)
 		if (p->kid[i].pid != 0)
 			kill(p->kid[i].pid, SIGKILL);
-}
-
-/* ---- what they say ---- */
-
-void
-on_READY(struct edge *e, uint32_t id, struct p_none *m, int fd)
-{
-	struct kid *k = edge_arg(e);
-	size_t i;
-
-	(void)id;
-	(void)m;
-	(void)fd;
-	if (edge_peer(e) == PROG_AGENT || k->ready)
-		return;
-	k->ready = true;
-	for (i = 0; i < k->parent->nkid; i++)
-		if (!k->parent->kid[i].ready)
-			return;
-	if (!k->parent->up)
-		start_ready();
-	k->parent->up = true;
-	log_info("ready: %zu programs, configuration %s", k->parent->nkid, k->parent->file);
-}
-
-/* One has thrown the other out (the log says why), and both go on: they get another chance. */
-void
-on_ALONE(struct edge *e, uint32_t id, struct p_edge *m, int fd)
-{
-	struct kid *k = edge_arg(e);
-	struct parent *p = k->parent;
-	size_t i;
-
-	(void)id;
-	(void)fd;
-	if (p->stop != UP || !wired(k->row->prog, m->peer) || (k->rewired != 0 && ev_now_ms() - k->rewired < REWIRE_MS))
-		return;
-	for (i = 0; i < p->nkid; i++) {
-		if (p->kid[i].edge == NULL || p->kid[i].row->prog != m->peer || p->kid[i].instance != m->instance)
-			continue;
-		log_warn("%s and %s lost their connection: they get a new one", k->row->file, p->kid[i].row->file);
-		k->rewired = ev_now_ms();
-		wire(k, &p->kid[i]);
-	}
-}
-
-/*
- * Each costs descriptors to all programs: one a turn, and no more than one a second, however many are asked for (by a queue that was
- * captured, say).
- */
-void
-on_RELOAD(struct edge *e, uint32_t id, struct p_none *m, int fd)
-{
-	struct parent *p = ((struct kid *)edge_arg(e))->parent;
-	uint64_t since = ev_now_ms() - p->reloaded;
-
-	(void)m;
-	(void)fd;
-	if (p->nreload == RELOADS_MAX) {
-		send_RELOADED(e, id, &(struct p_text){ "too many reloads are asked for at once\n" }, -1);
-		return;
-	}
-	if (p->nreload == 0)
-		ev_timer_set(&p->reload_timer, p->reloaded == 0 || since >= RELOAD_MS ? 0 : RELOAD_MS - since);
-	p->reload = p->reload != NULL ? p->reload : xcalloc(RELOADS_MAX, sizeof *p->reload);
-	p->reload[p->nreload++] = id;
-}
-
-void
-on_STOP(struct edge *e, uint32_t id, struct p_none *m, int fd)
-{
-	struct kid *k = edge_arg(e);
-
-	(void)id;
-	(void)m;
-	(void)fd;
-	parent_stop(k->parent, true);
-}
-
-void
-on_PAUSE_LISTENERS(struct edge *e, uint32_t id, struct p_number *m, int fd)
-{
-	struct kid *k = edge_arg(e);
-
-	(void)id;
-	(void)fd;
-	if (k->parent->accept == (m->value == 0))
-		return;				/* a queue that was started again says how it was left */
-	k->parent->accept = m->value == 0;
-	log_info("listeners %s", k->parent->accept ? "take connections" : "are paused");
-	kids_accept(k->parent);
-}
-
-void
-on_AGENT_ASK(struct edge *e, uint32_t id, struct p_agent_ask *m, int fd)
-{
-	struct kid *k = edge_arg(e);
-
-	(void)fd;
-	agents_ask(k->parent, e, id, m);
 }

@@ -1,5 +1,5 @@
 /*
- * parent_lines: see parent_lines.h. Owns the pipes' reading ends and what was read from them.
+ * lines: see lines.h. Owns the pipes' reading ends and what was read from them.
  *
  * All pipes are read in one sweep, and their lines written in the order they were made: a line is not written before what another
  * program may have said earlier has been read, since who looks at a log takes its order for that of the events. A sweep is at once when

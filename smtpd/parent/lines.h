@@ -1,7 +1,7 @@
 /*
- * parent_lines: the children's log lines, from a pipe for each to the log.
+ * lines: the children's log lines, from a pipe for each to the log.
  *
- * Used by parent_kids.c and parent_agents.c. A child says level, name and text; who it is the parent knows itself: the pid is the child's own and
+ * Used by kids.c and agents.c. A child says level, name and text; who it is the parent knows itself: the pid is the child's own and
  * the name one of its row (proc.h), so no child can speak for another. What it writes to its standard error otherwise becomes errors.
  * Nothing here fails or blocks; a child that says more than its share loses lines, and the log says how many.
  */

@@ -1,5 +1,5 @@
 /*
- * parent_log: where the log goes. The parent alone holds it; the children's lines come through parent_lines.c.
+ * log: where the log goes. The parent alone holds it; the children's lines come through lines.c.
  *
  * Opened at the start, and anew at each reload, also one that is refused, and at SIGUSR1: so a file that was moved away is left. What cannot be opened
  * then leaves the old one in use. A target that takes nothing any more, as a syslog that is restarted, is asked for once a second (log.c).

@@ -1,6 +1,5 @@
 /*
- * posternd: the parent. Reads the configuration, binds, starts the programs and keeps them running; stops them in the order that
- * loses nothing: listeners finish their transactions, deliver its jobs, then the queue closes.
+ * posternd: the parent. Reads the configuration, binds, starts the programs and keeps them running until it is told to stop.
  *
  * Exit codes (sysexits.h): 0; 64 usage; 67 an account is missing; 69 an address is taken; 70 a fault of ours; 71 system, 72 no helper programs,
  * 73 what cannot be made (log, directories), 75 another one runs; 77 no right to; 78 configuration.
@@ -19,66 +18,8 @@
 #include "base/xmalloc.h"
 
 #define FILES			65536	/* descriptors: those of listeners, tables, agents, and what is on its way to programs */
-#define DRAIN_LISTENERS_MS	10000
-#define DRAIN_DELIVER_MS	30000
-#define CLOSING_MS		10000
 
 static struct parent parent = { .file = POSTERN_CONF, .control = -1, .accept = true };
-
-/* ---- stopping ---- */
-
-/* What each step of a stop begins with, and how long it may take. */
-static void
-stop_enter(struct parent *p, int step)
-{
-	p->stop = step;
-	parent_unlisten(p);
-	switch (step) {
-	case DRAIN_LISTENERS:
-		kids_drain(p, PROG_LISTENER);
-		ev_timer_set(&p->stop_timer, DRAIN_LISTENERS_MS);
-		break;
-	case DRAIN_DELIVER:
-		kids_drain(p, PROG_DELIVER);
-		ev_timer_set(&p->stop_timer, DRAIN_DELIVER_MS);
-		break;
-	default:
-		kids_close(p);
-		ev_timer_set(&p->stop_timer, CLOSING_MS);
-	}
-	parent_stop_step(p);
-}
-
-void
-parent_stop_step(struct parent *p)
-{
-	if (p->stop == DRAIN_LISTENERS && !kids_running(p, PROG_LISTENER))
-		stop_enter(p, DRAIN_DELIVER);
-	else if (p->stop == DRAIN_DELIVER && !kids_running(p, PROG_DELIVER))
-		stop_enter(p, CLOSING);
-}
-
-static void
-stop_late(void *arg)
-{
-	struct parent *p = arg;
-
-	if (p->stop == CLOSING) {
-		kids_kill(p);
-		ev_timer_set(&p->stop_timer, CLOSING_MS);
-	} else
-		stop_enter(p, p->stop == DRAIN_LISTENERS ? DRAIN_DELIVER : CLOSING);
-}
-
-void
-parent_stop(struct parent *p, bool drain)
-{
-	if (p->stop == UP)
-		log_info(drain ? "stopping: sessions and deliveries under way are finished first" : "stopping");
-	if (p->stop == CLOSING || (drain && p->stop != UP))
-		return;
-	stop_enter(p, drain ? DRAIN_LISTENERS : CLOSING);
-}
 
 /* ---- signals ---- */
 
@@ -240,9 +181,10 @@ main(int argc, char **argv)
 	parent_bind(p);
 	parent_bind_local(p);
 	signals();
-	ev_timer_init(&p->stop_timer, stop_late, p);
+	parent_stop_init(p);
+	parent_reload_init(p);
 	log_info("Postern %s starts as %s %s", POSTERN_VERSION, p->conf->hostname, p->root ? "(root)" : "(not root: all as the caller)");
-	kids_make(p);
+	kids_make(p, &from_kids);
 	kids_start(p);
 	setproctitle("-postern: parent");
 	while (p->stop != CLOSING || kids_running(p, PROG_PARENT))

@@ -1,5 +1,5 @@
 /*
- * parent_sockets: what is listened on: the configuration's addresses, submit.sock and control.sock. The parent binds and keeps the
+ * sockets: what is listened on: the configuration's addresses, submit.sock and control.sock. The parent binds and keeps the
  * sockets over restarts of children and over reloads; it never accepts.
  */
 #include <sys/socket.h>

@@ -1,8 +1,8 @@
 /*
- * parent_start: the start, as whoever typed the command sees it: without -d posternd goes to the background, but the command ends only
+ * start: the start, as whoever typed the command sees it: without -d posternd goes to the background, but the command ends only
  * when everything is ready, with 0, or when it is known why it cannot be, with the daemon's status.
  *
- * Called by posternd.c, and by parent_kids.c when all programs are ready or one is not to be had. The first process is a messenger: it copies
+ * Called by main.c, and by kids.c when all programs are ready or one is not to be had. The first process is a messenger: it copies
  * to the terminal what the daemon and its programs have to say until then. Owns the pipe to it.
  */
 #include <sys/syscall.h>
