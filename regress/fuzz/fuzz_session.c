@@ -1,4 +1,4 @@
-/* links: smtpd/listener/session.c smtpd/listener/session_say.c smtpd/listener/cmd.c smtpd/listener/cmd_ehlo.c smtpd/listener/cmd_mail.c smtpd/listener/cmd_rcpt.c smtpd/listener/cmd_data.c smtpd/listener/cmd_misc.c smtpd/listener/batch.c smtpd/listener/tx.c smtpd/listener/received.c smtpd/listener/path.c smtpd/listener/params.c smtpd/listener/client_count.c smtpd/listener/crowd.c smtpd/listener/quiet.c smtpd/listener/listen.c */
+/* links: smtpd/listener/connection.c smtpd/listener/session.c smtpd/listener/session_say.c smtpd/listener/cmd.c smtpd/listener/cmd_ehlo.c smtpd/listener/cmd_mail.c smtpd/listener/cmd_rcpt.c smtpd/listener/cmd_data.c smtpd/listener/cmd_misc.c smtpd/listener/batch.c smtpd/listener/tx.c smtpd/listener/to_queue.c smtpd/listener/message.c smtpd/listener/verb.c smtpd/listener/door.c smtpd/listener/received.c smtpd/listener/path.c smtpd/listener/params.c smtpd/listener/client_count.c smtpd/listener/crowd.c smtpd/listener/quiet.c smtpd/listener/listen.c */
 /*
  * fuzz_session: a whole SMTP session over a socketpair, with a queue and a lookup of straw.
  *
@@ -12,11 +12,13 @@
 #include <unistd.h>
 #include "listener/batch.h"
 #include "program/child.h"
-#include "listener/listen.h"
+#include "listener/connection.h"
+#include "listener/door.h"
+#include "listener/message.h"
 #include "proc/ev.h"
 #include "base/log.h"
 #include "listener/session.h"
-#include "listener/tx.h"
+#include "listener/to_queue.h"
 
 #define TXS	64		/* numbers are taken modulo */
 #define INPUT	65536
@@ -191,7 +193,7 @@ answer_one(void)
 		return;
 	}
 	fz.tx[id % TXS].open = false;
-	tx_done(id, &(struct p_tx_done){ id % 4 == 0 ? 451 : 250, id % 4 == 0 ? "4.3.0" : "2.0.0", "so it is" });
+	message_done(id, &(struct p_tx_done){ id % 4 == 0 ? 451 : 250, id % 4 == 0 ? "4.3.0" : "2.0.0", "so it is" });
 }
 
 static void
@@ -213,9 +215,9 @@ turn_queue(void)
 		forget(true);
 		memset(fz.tx, 0, sizeof(fz.tx));
 	}
-	tx_queue(fz.queue_gone ? NULL : &fz.queue);
+	message_queue(fz.queue_gone ? NULL : &fz.queue);
 	if (!fz.queue_gone)
-		tx_lease(&(struct p_lease){ 1000, 1000000 });
+		to_queue_lease(&(struct p_lease){ 1000, 1000000 });
 }
 
 static void
@@ -245,7 +247,7 @@ pump(unsigned turns)
 	while (turns-- > 0) {
 		ev_wake();
 		ev_turn();
-		session_turn();
+		connection_turn();
 		while (fz.client != -1 && recv(fz.client, drop, sizeof(drop), MSG_DONTWAIT) > 0)
 			;
 	}
@@ -352,7 +354,7 @@ begin(uint8_t kind)
 	fz.door.normalise = kind & 8;
 	peer.fd = sv[1];
 	peer.sa.ss_family = peer.socket ? AF_UNIX : AF_INET;
-	session_new(&fz.door, &peer);
+	connection_new(&fz.door, &peer);
 	pump(1);
 }
 

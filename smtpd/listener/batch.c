@@ -8,12 +8,12 @@
 #include <string.h>
 
 #include "listener/batch.h"
+#include "listener/door.h"
+#include "listener/session_say.h"
+#include "listener/tx.h"
 #include "program/child.h"
-#include "listener/listen.h"
 #include "base/log.h"
 #include "conf/match.h"
-#include "listener/session.h"
-#include "listener/tx.h"
 #include "base/xmalloc.h"
 
 MSG_SENDER(LISTENER_TO_LOOKUP)
@@ -33,6 +33,8 @@ struct batch {
 static struct {
 	struct edge	*lookup;
 	struct batch	*spare;
+	char		**action;		/* names that were ever used */
+	size_t		 naction;
 } batches;
 
 /* ---- items ---- */
@@ -129,6 +131,19 @@ redirect(struct p_env_rcpt *r, const char *to)
 	free_block(was.addr);
 }
 
+/* The same name for good: it outlives a reload. */
+static const char *
+action_name(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < batches.naction; i++)
+		if (strcmp(batches.action[i], name) == 0)
+			return batches.action[i];
+	batches.action = xreallocarray(batches.action, batches.naction + 1, sizeof(*batches.action));
+	return batches.action[batches.naction++] = xstrdup(name);
+}
+
 static void
 judge(struct item *it, const struct conf *conf, const struct match *m, bool refused)
 {
@@ -141,7 +156,7 @@ judge(struct item *it, const struct conf *conf, const struct match *m, bool refu
 		return;
 	}
 	it->code = 250;
-	it->rcpt.action = m->held ? ACTION_NONE : tx_action_name(conf->action[m->action].name);
+	it->rcpt.action = m->held ? ACTION_NONE : action_name(conf->action[m->action].name);
 	it->kind = m->held ? ACTION_MAILDIR : conf->action[m->action].kind;
 	if (m->to[0] != '\0')
 		redirect(&it->rcpt, m->to);
@@ -208,7 +223,7 @@ ask(struct session *s, struct batch *b)
 	ask = answers_ask(&b->answers, b->generation);
 	send_ASK(batches.lookup, s->id, &ask, -1);
 	free(ask.questions);
-	session_wait(s, WAIT_LOOKUP, ASK_MS, batch_run);
+	session_wait(s, WAIT_LOOKUP, ASK_MS, NULL);
 }
 
 void
@@ -235,8 +250,7 @@ batch_answer(struct session *s, const struct p_answer *p)
 
 	if (s->wait != WAIT_LOOKUP || b == NULL)
 		return;
-	s->wait = WAIT_NO;
-	s->progress = true;
+	session_wait_over(s);
 	/* After a reload the tables' numbers mean others: everything is asked anew. */
 	if (b->generation != child_conf()->generation)
 		answers_free(&b->answers);
@@ -245,7 +259,6 @@ batch_answer(struct session *s, const struct p_answer *p)
 		no_lookup(b);
 	}
 	batch_run(s);
-	session_run(s);
 }
 
 static void
@@ -253,11 +266,9 @@ lookup_lost(struct session *s)
 {
 	if (s->wait != WAIT_LOOKUP)
 		return;
-	s->wait = WAIT_NO;
-	s->progress = true;
+	session_wait_over(s);
 	no_lookup(s->batch);
 	say_all(s);
-	session_run(s);
 }
 
 void

@@ -11,6 +11,7 @@
 #include "conf/conf.h"
 #include "conf/match.h"
 #include "proc/msg.h"
+#include "listener/verb.h"
 
 struct session;
 
@@ -19,7 +20,7 @@ struct session;
 struct item {
 	void		(*say)(struct session *, struct item *);
 	struct p_env_rcpt rcpt;		/* addr is the start of the one block that holds its strings */
-	unsigned	 verb;
+	enum verb	 verb;
 	unsigned	 code;		/* 0: not known yet; 250: a rule takes it */
 	char		 dsn[12];
 	const char	*text;		/* of a refusal, without a code */

@@ -1,7 +1,7 @@
 /*
  * counts: this listener's share of the table of clients (common/proc/client_limits.h), and the sums over all listeners.
  *
- * Used by crowd and session (connections) and cmd_mail (rate). Without a table nothing is counted and nothing limited.
+ * Used by crowd and connection (connections) and cmd_mail (rate). Without a table nothing is counted and nothing limited.
  */
 #ifndef COUNTS_H
 #define COUNTS_H

@@ -1,113 +1,96 @@
 /*
  * cmd: see cmd.h.
  *
- * Called by session for each step. Owns the buffer of the current line. Unknown, malformed and overlong lines are
+ * Called by connection for each step. Owns the buffer of the current line. Unknown, malformed and overlong lines are
  * answered here; so is whatever a state does not allow.
  */
 #include <string.h>
 #include <strings.h>
 
 #include "listener/batch.h"
-#include "program/child.h"
 #include "listener/cmd.h"
 #include "listener/crowd.h"
-#include "listener/listen.h"
+#include "listener/door.h"
+#include "listener/session_say.h"
+#include "program/child.h"
 #include "proc/ev.h"
 #include "mail/line.h"
 #include "base/log.h"
 
+#define HELP_VERBS	6		/* in a line */
 #define LINE_MAX_CMD	4096		/* without CRLF */
 #define LINE_DROP_MAX	65536		/* of a line that is longer: more ends the session */
 
 #define V_NO_ARG	1		/* an argument is 501 */
 #define V_IDLE		2		/* moves no mail */
 #define V_BATCH		4		/* several in a row are judged together */
+#define V_UNLISTED	8		/* HELP does not name it */
 
 #define ANY	(IN(ST_START) | IN(ST_HELO) | IN(ST_MAIL) | IN(ST_BDAT))
-#define GREETED	(IN(ST_HELO) | IN(ST_MAIL) | IN(ST_BDAT))
 
-struct verb {
-	const char	*name;
+struct row {
 	unsigned	 states;
 	unsigned	 flags;
-	void		(*run)(struct session *, char *);	/* NULL: known, but not done here */
+	void		(*run)(struct session *, char *);
 	const char	*badseq;				/* 503 5.5.1, in words */
 };
 
 static const char first_helo[] = "send EHLO or HELO first";
 static const char need_mail[] = "need MAIL before this, and a BDAT transaction takes nothing but BDAT";
 
-static const struct verb verbs[] = {
-	{ "",		0,			0,			NULL,		NULL },
-	{ "HELO",	ANY,			V_IDLE,			cmd_helo,	NULL },
-	{ "EHLO",	ANY,			V_IDLE,			cmd_ehlo,	NULL },
-	{ "MAIL",	IN(ST_HELO),		0,			cmd_mail,	NULL },
-	{ "RCPT",	IN(ST_MAIL),		V_BATCH,		cmd_rcpt,	need_mail },
-	{ "DATA",	IN(ST_MAIL),		V_NO_ARG,		cmd_data,	need_mail },
-	{ "BDAT",	ANY,			0,			cmd_bdat,	NULL },
-	{ "RSET",	ANY,			V_IDLE | V_NO_ARG,	cmd_rset,	NULL },
-	{ "NOOP",	ANY,			V_IDLE,			cmd_noop,	NULL },
-	{ "VRFY",	ANY,			V_IDLE,			cmd_vrfy,	NULL },
-	{ "EXPN",	ANY,			V_IDLE,			cmd_expn,	NULL },
-	{ "HELP",	ANY,			V_IDLE,			cmd_help,	NULL },
-	{ "QUIT",	ANY,			V_NO_ARG,		cmd_quit,	NULL },
-	{ "AUTH",	ANY,			V_IDLE,			NULL,		NULL },
-	{ "STARTTLS",	ANY,			V_IDLE,			NULL,		NULL },
-	{ "ETRN",	ANY,			V_IDLE,			NULL,		NULL },
-	{ "ATRN",	ANY,			V_IDLE,			NULL,		NULL },
-	{ "TURN",	ANY,			V_IDLE,			NULL,		NULL },
-	{ "SEND",	ANY,			V_IDLE,			NULL,		NULL },
-	{ "SOML",	ANY,			V_IDLE,			NULL,		NULL },
-	{ "SAML",	ANY,			V_IDLE,			NULL,		NULL },
-	{ "XCLIENT",	ANY,			V_IDLE,			NULL,		NULL },
-	{ "XFORWARD",	ANY,			V_IDLE,			NULL,		NULL },
+static void	cmd_help(struct session *, char *);
+
+/* Without a handler: known, but not done here. */
+static const struct row rows[VERB__MAX] = {
+	[VERB_HELO] =	{ ANY,			V_IDLE,			cmd_helo,	NULL },
+	[VERB_EHLO] =	{ ANY,			V_IDLE,			cmd_ehlo,	NULL },
+	[VERB_MAIL] =	{ IN(ST_HELO),		0,			cmd_mail,	NULL },
+	[VERB_RCPT] =	{ IN(ST_MAIL),		V_BATCH,		cmd_rcpt,	need_mail },
+	[VERB_DATA] =	{ IN(ST_MAIL),		V_NO_ARG,		cmd_data,	need_mail },
+	[VERB_BDAT] =	{ ANY,			0,			cmd_bdat,	NULL },
+	[VERB_RSET] =	{ ANY,			V_IDLE | V_NO_ARG,	cmd_rset,	NULL },
+	[VERB_NOOP] =	{ ANY,			V_IDLE,			cmd_noop,	NULL },
+	[VERB_VRFY] =	{ ANY,			V_IDLE,			cmd_vrfy,	NULL },
+	[VERB_EXPN] =	{ ANY,			V_IDLE | V_UNLISTED,	cmd_expn,	NULL },
+	[VERB_HELP] =	{ ANY,			V_IDLE,			cmd_help,	NULL },
+	[VERB_QUIT] =	{ ANY,			V_NO_ARG,		cmd_quit,	NULL },
+	[VERB_AUTH] =	{ ANY,			V_IDLE,			NULL,		NULL },
+	[VERB_STARTTLS] =	{ ANY,			V_IDLE,			NULL,		NULL },
+	[VERB_ETRN] =	{ ANY,			V_IDLE,			NULL,		NULL },
+	[VERB_ATRN] =	{ ANY,			V_IDLE,			NULL,		NULL },
+	[VERB_TURN] =	{ ANY,			V_IDLE,			NULL,		NULL },
+	[VERB_SEND] =	{ ANY,			V_IDLE,			NULL,		NULL },
+	[VERB_SOML] =	{ ANY,			V_IDLE,			NULL,		NULL },
+	[VERB_SAML] =	{ ANY,			V_IDLE,			NULL,		NULL },
+	[VERB_XCLIENT] =	{ ANY,			V_IDLE,			NULL,		NULL },
+	[VERB_XFORWARD] =	{ ANY,			V_IDLE,			NULL,		NULL },
 };
-#define NVERBS		(sizeof(verbs) / sizeof(verbs[0]))
-#define VERB_UNKNOWN	NVERBS
-_Static_assert(NVERBS < VERBS_MAX, "the counts of a session have no room for all verbs");
 
-const char *
-cmd_name(unsigned verb)
+/* ---- HELP (RFC 5321 4.1.1.8) ---- */
+
+static void
+cmd_help(struct session *s, char *arg)
 {
-	static const char *const lower[] = {
-		"connect", "helo", "ehlo", "mail", "rcpt", "data", "bdat", "rset", "noop", "vrfy", "expn", "help", "quit", "auth",
-		"starttls", "etrn", "atrn", "turn", "send", "soml", "saml", "xclient", "xforward", "unknown"
-	};
-	_Static_assert(sizeof(lower) / sizeof(lower[0]) == NVERBS + 1, "a verb without its name in the log");
+	struct buf b = BUF_INIT;
+	enum verb v;
+	unsigned n = 0;
 
-	return lower[verb];
+	(void)arg;
+	for (v = VERB_NONE + 1; v < VERB_UNKNOWN; v++) {
+		if (rows[v].run == NULL || (rows[v].flags & V_UNLISTED))
+			continue;
+		if (n > 0 && n % HELP_VERBS == 0) {
+			session_line(s, 214, "2.0.0", false, buf_str(&b));
+			buf_reset(&b, 0);
+		}
+		buf_addf(&b, "%s%s", n++ % HELP_VERBS == 0 ? "" : " ", verb_name(v));
+	}
+	session_line(s, 214, "2.0.0", false, buf_str(&b));
+	buf_free(&b);
+	session_reply(s, 214, "2.0.0", "https://www.rfc-editor.org/rfc/rfc5321");
 }
 
-const char *
-cmd_verb(unsigned verb)
-{
-	return verb == CMD_NONE ? "CONNECT" : verb == VERB_UNKNOWN ? "UNKNOWN" : verbs[verb].name;
-}
-
-/* The verb at the beginning of line (n bytes), NVERBS if it is none; *end is behind it. */
-static unsigned
-find_verb(const char *line, size_t n, size_t *end)
-{
-	unsigned i;
-
-	for (*end = 0; *end < n && line[*end] != ' ' && line[*end] != '\t'; (*end)++)
-		;
-	for (i = 1; *end >= 4 && i < NVERBS; i++)
-		if (strncasecmp(line, verbs[i].name, *end) == 0 && verbs[i].name[*end] == '\0')
-			return i;
-	return VERB_UNKNOWN;
-}
-
-void
-cmd_idle(struct session *s)
-{
-	if (++s->idle_commands <= child_conf()->limit[LIM_COMMANDS] || s->state == ST_CLOSING)
-		return;
-	session_log(s);
-	log_info("too many commands without mail from %s%s", session_client(s), session_uid(s));
-	session_line(s, 421, "4.7.0", true, "Too many commands without mail, closing");
-	session_last(s, true);
-}
+/* ---- the gate ---- */
 
 /* A browser, or somebody who makes one talk to us. */
 static bool
@@ -127,7 +110,7 @@ is_http(const char *line, size_t n)
 static void
 unknown(struct session *s, const char *line, size_t n)
 {
-	bool first = s->verb == CMD_NONE;
+	bool first = s->verb == VERB_NONE;
 
 	s->verb = VERB_UNKNOWN;
 	if (first && is_http(line, n)) {
@@ -136,11 +119,11 @@ unknown(struct session *s, const char *line, size_t n)
 		return;
 	}
 	session_reply(s, 500, n == 0 ? "5.5.2" : "5.5.1", n == 0 ? "Empty command" : "Command not recognized");
-	cmd_idle(s);
+	session_idle(s);
 }
 
 static void
-bad_sequence(struct session *s, const struct verb *v)
+bad_sequence(struct session *s, const struct row *v)
 {
 	const char *why = v->badseq;
 
@@ -148,25 +131,25 @@ bad_sequence(struct session *s, const struct verb *v)
 		why = first_helo;
 	else if (why == NULL)
 		why = "a transaction is open, RSET ends it";
-	session_reply(s, 503, "5.5.1", "%s not allowed now: %s", v->name, why);
+	session_reply(s, 503, "5.5.1", "%s not allowed now: %s", verb_name(s->verb), why);
 }
 
 static void
-gate(struct session *s, unsigned verb, char *arg)
+gate(struct session *s, enum verb verb, char *arg)
 {
-	const struct verb *v = &verbs[verb];
+	const struct row *v = &rows[verb];
 
 	s->verb = verb;
 	if (v->flags & V_IDLE)
-		cmd_idle(s);
+		session_idle(s);
 	if (s->state == ST_CLOSING)
 		return;
 	if (v->run == NULL)
-		session_reply(s, 502, "5.5.1", "%s is not offered here", v->name);
+		session_reply(s, 502, "5.5.1", "%s is not offered here", verb_name(s->verb));
 	else if (!(v->states & IN(s->state)))
 		bad_sequence(s, v);
 	else if ((v->flags & V_NO_ARG) && *arg != '\0')
-		session_reply(s, 501, "5.5.4", "%s takes no argument", v->name);
+		session_reply(s, 501, "5.5.4", "%s takes no argument", verb_name(s->verb));
 	else
 		v->run(s, arg);
 }
@@ -236,7 +219,7 @@ line_step(struct session *s)
 	static char line[LINE_MAX_CMD + 1];
 	struct buf *in = io_in(s->io);
 	size_t next, end, n;
-	unsigned verb;
+	enum verb verb;
 	bool bare;
 	long len = line_command(in, &next, &bare);
 
@@ -247,8 +230,8 @@ line_step(struct session *s)
 		return overlong(s, in, next);
 	memcpy(line, buf_data(in), n);
 	line[n] = '\0';
-	verb = malformed(s, line, n, bare) ? VERB_UNKNOWN : find_verb(line, n, &end);
-	if (s->batch != NULL && (verb == VERB_UNKNOWN || !(verbs[verb].flags & V_BATCH) || batch_full(s))) {
+	verb = malformed(s, line, n, bare) ? VERB_UNKNOWN : verb_find(line, n, &end);
+	if (s->batch != NULL && (verb == VERB_UNKNOWN || !(rows[verb].flags & V_BATCH) || batch_full(s))) {
 		batch_run(s);
 		return true;
 	}

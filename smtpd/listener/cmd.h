@@ -10,13 +10,8 @@
 #include <stdbool.h>
 #include "listener/session.h"
 
-#define CMD_NONE 0			/* no command yet */
-
 /* One step of a session: a command line, or the message bytes that are there. False: more input is needed. */
 bool	 cmd_step(struct session *);
-const char *cmd_name(unsigned verb);	/* "mail": in counts */
-const char *cmd_verb(unsigned verb);	/* "MAIL": in log lines about one command; "CONNECT" before the first */
-void	 cmd_idle(struct session *);	/* one more that moves no mail; over the limit the session ends */
 
 void	 cmd_helo(struct session *, char *);
 void	 cmd_ehlo(struct session *, char *);
@@ -29,7 +24,6 @@ void	 cmd_noop(struct session *, char *);
 void	 cmd_quit(struct session *, char *);
 void	 cmd_vrfy(struct session *, char *);
 void	 cmd_expn(struct session *, char *);
-void	 cmd_help(struct session *, char *);
 
 /* Message bytes, in ST_DATA and ST_CHUNK. */
 bool	 data_step(struct session *);

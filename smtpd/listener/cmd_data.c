@@ -15,10 +15,13 @@
 #include "program/child.h"
 #include "listener/cmd.h"
 #include "listener/crowd.h"
-#include "listener/listen.h"
+#include "listener/door.h"
+#include "listener/message.h"
+#include "listener/session_say.h"
+#include "listener/to_queue.h"
+#include "listener/tx.h"
 #include "proc/ev.h"
 #include "base/log.h"
-#include "listener/tx.h"
 
 #define EXCESS		(64 * 1024 * 1024)	/* beyond twice the limit nothing is read any more */
 #define SMALL_CHUNK	64			/* counts as a command that moves no mail */
@@ -46,7 +49,7 @@ begin(struct session *s, bool bdat)
 	const struct conf *conf = child_conf();
 
 	datard_init(&s->tx->rd, conf->limit[LIM_MESSAGE_SIZE], conf->limit[LIM_LINE_LENGTH], mended(s), bdat);
-	tx_mend(s);
+	message_mend(s);
 	s->rate_since = ev_now_ms();
 	s->rate_bytes = 0;
 }
@@ -83,16 +86,16 @@ data_go(struct session *s)
 		session_reply(s, 554, "5.5.0", "You sent data before the go-ahead, closing");
 		return;
 	}
-	id = s->tx->id != 0 ? ID_OK : tx_take_id(s, data_go);
+	id = s->tx->id != 0 ? ID_OK : to_queue_id(s, data_go);
 	if (id == ID_WAIT)
 		return;
 	if (id == ID_NONE) {
-		tx_fail(s, 451, "4.3.0", "the mail queue is not available, try again later");
-		tx_verdict(s);
+		message_fail(s, 451, "4.3.0", "the mail queue is not available, try again later");
+		message_verdict(s);
 		return;
 	}
 	begin(s, false);
-	s->state = ST_DATA;
+	session_enter(s, ST_DATA);
 	session_reply(s, 354, NULL, "End data with <CR><LF>.<CR><LF>");
 }
 
@@ -112,7 +115,7 @@ within_bounds(struct session *s)
 {
 	if (s->tx->rd.total <= most())
 		return true;
-	tx_verdict(s);
+	message_verdict(s);
 	session_last(s, true);
 	return false;
 }
@@ -126,14 +129,14 @@ data_step(struct session *s)
 
 	if (in->len == 0)
 		return false;
-	if (s->tx->code == 0 && tx_busy()) {
+	if (s->tx->code == 0 && to_queue_busy()) {
 		session_data_pause(s);
 		return false;
 	}
-	tx_feed(s, buf_data(in), in->len, &used, &end);
+	message_feed(s, buf_data(in), in->len, &used, &end);
 	buf_drain(in, used);
 	if (end) {
-		tx_complete(s);
+		message_complete(s);
 		return true;
 	}
 	if (within_bounds(s))
@@ -163,14 +166,14 @@ parse(char *arg, uint64_t *size, bool *last)
 static void
 chunk_go(struct session *s)
 {
-	enum tx_id id = s->tx->id != 0 ? ID_OK : tx_take_id(s, chunk_go);
+	enum tx_id id = s->tx->id != 0 ? ID_OK : to_queue_id(s, chunk_go);
 
 	if (id == ID_WAIT)
 		return;
 	begin(s, true);
-	s->state = ST_CHUNK;
+	session_enter(s, ST_CHUNK);
 	if (id == ID_NONE)
-		tx_fail(s, 451, "4.3.0", "the mail queue is not available, try again later");
+		message_fail(s, 451, "4.3.0", "the mail queue is not available, try again later");
 }
 
 void
@@ -187,14 +190,14 @@ cmd_bdat(struct session *s, char *arg)
 		return;
 	}
 	if (s->chunk_size < SMALL_CHUNK && !s->chunk_last)
-		cmd_idle(s);
+		session_idle(s);
 	if (s->state == ST_CLOSING)
 		return;
 	s->chunk_left = s->chunk_size;
 	s->chunk_back = s->state;
 	s->chunk_drop = s->state != ST_BDAT && (s->state != ST_MAIL || s->tx->nrcpt == 0);
 	if (s->chunk_drop || s->state == ST_BDAT) {
-		s->state = ST_CHUNK;
+		session_enter(s, ST_CHUNK);
 		s->rate_since = ev_now_ms();
 		s->rate_bytes = 0;
 	} else
@@ -205,15 +208,15 @@ static void
 chunk_end(struct session *s)
 {
 	if (s->chunk_drop) {
-		s->state = s->chunk_back;
+		session_enter(s, s->chunk_back);
 		session_reply(s, 503, "5.5.1", "BDAT needs MAIL and an accepted RCPT before it");
-		cmd_idle(s);
+		session_idle(s);
 	} else if (s->chunk_last)
-		tx_complete(s);
+		message_complete(s);
 	else if (s->tx->code != 0)
-		tx_verdict(s);
+		message_verdict(s);
 	else {
-		s->state = ST_BDAT;
+		session_enter(s, ST_BDAT);
 		session_reply(s, 250, "2.0.0", "%" PRIu64 " octets received", s->chunk_size);
 	}
 }
@@ -227,12 +230,12 @@ chunk_step(struct session *s)
 
 	if (n == 0 && s->chunk_left > 0)
 		return false;
-	if (!s->chunk_drop && s->tx->code == 0 && n > 0 && tx_busy()) {
+	if (!s->chunk_drop && s->tx->code == 0 && n > 0 && to_queue_busy()) {
 		session_data_pause(s);
 		return false;
 	}
 	if (!s->chunk_drop && n > 0)
-		tx_feed(s, buf_data(in), n, &used, &end);
+		message_feed(s, buf_data(in), n, &used, &end);
 	buf_drain(in, n);
 	s->chunk_left -= n;
 	if (s->chunk_left > 0)

@@ -15,9 +15,10 @@
 #include "mail/addr.h"
 #include "program/child.h"
 #include "listener/cmd.h"
-#include "listener/listen.h"
+#include "listener/door.h"
+#include "listener/message.h"
+#include "listener/session_say.h"
 #include "base/log.h"
-#include "listener/tx.h"
 #include "base/xmalloc.h"
 
 /* A name as the DNS or an address literal has it. */
@@ -53,13 +54,13 @@ greet(struct session *s, char *arg, bool esmtp)
 			return false;
 		}
 		session_log(s);
-		log_info("%s from %s%s: irregular name taken: helo=<%s>", cmd_verb(s->verb), session_client(s), session_uid(s), arg);
+		log_info("%s from %s%s: irregular name taken: helo=<%s>", verb_name(s->verb), session_client(s), session_uid(s), arg);
 	}
-	tx_end(s);
+	message_drop(s);
 	free(s->helo);
 	s->helo = xstrdup(arg);
 	s->esmtp = esmtp;
-	s->state = ST_HELO;
+	session_enter(s, ST_HELO);
 	return true;
 }
 
@@ -70,25 +71,58 @@ cmd_helo(struct session *s, char *arg)
 		session_reply(s, 250, NULL, "%s", s->door->hostname);
 }
 
+static void
+put_size(char *out, size_t size)
+{
+	snprintf(out, size, "SIZE %" PRIu64, child_conf()->limit[LIM_MESSAGE_SIZE]);
+}
+
+static void
+put_domain(char *out, size_t size)
+{
+	snprintf(out, size, "X-DOMAIN %s", child_conf()->domain);
+}
+
+static void
+put_limits(char *out, size_t size)
+{
+	snprintf(out, size, "LIMITS RCPTMAX=%" PRIu64, child_conf()->limit[LIM_RECIPIENTS]);
+}
+
+/* In the order in which they are told; the last is for everybody. */
+static const struct extension {
+	const char	*keyword;
+	void		(*put)(char *, size_t);		/* NULL: the keyword is all */
+	bool		 socket;			/* at the submission socket alone */
+} extensions[] = {
+	{ "PIPELINING", NULL, false },
+	{ "8BITMIME", NULL, false },
+	{ "SMTPUTF8", NULL, false },
+	{ "CHUNKING", NULL, false },
+	{ "ENHANCEDSTATUSCODES", NULL, false },
+	{ "DSN", NULL, false },
+	{ "SIZE", put_size, false },
+	{ "X-DOMAIN", put_domain, true },	/* for sendmail: what completes the addresses that it writes itself */
+	{ "LIMITS", put_limits, false }
+};
+#define NEXTENSIONS	(sizeof(extensions) / sizeof(extensions[0]))
+
 void
 cmd_ehlo(struct session *s, char *arg)
 {
-	static const char *const fixed[] = { "PIPELINING", "8BITMIME", "SMTPUTF8", "CHUNKING", "ENHANCEDSTATUSCODES", "DSN" };
-	const struct conf *conf = child_conf();
+	const struct extension *x;
 	char text[512];
-	size_t i;
 
 	if (!greet(s, arg, true))
 		return;
 	snprintf(text, sizeof(text), "%s greets %s", s->door->hostname, s->helo);
-	session_line(s, 250, NULL, false, text);
-	for (i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
-		session_line(s, 250, NULL, false, fixed[i]);
-	snprintf(text, sizeof(text), "SIZE %" PRIu64, conf->limit[LIM_MESSAGE_SIZE]);
-	session_line(s, 250, NULL, false, text);
-	if (s->socket) {		/* for sendmail: what completes the addresses that it writes itself */
-		snprintf(text, sizeof(text), "X-DOMAIN %s", conf->domain);
+	for (x = extensions; x < extensions + NEXTENSIONS; x++) {
+		if (x->socket && !s->socket)
+			continue;
 		session_line(s, 250, NULL, false, text);
+		strlcpy(text, x->keyword, sizeof(text));
+		if (x->put != NULL)
+			x->put(text, sizeof(text));
 	}
-	session_reply(s, 250, NULL, "LIMITS RCPTMAX=%" PRIu64, conf->limit[LIM_RECIPIENTS]);
+	session_reply(s, 250, NULL, "%s", text);
 }

@@ -9,10 +9,12 @@
 #include <string.h>
 
 #include "program/child.h"
-#include "listener/cmd.h"
 #include "listener/client_count.h"
+#include "listener/cmd.h"
 #include "listener/params.h"
 #include "listener/path.h"
+#include "listener/session_say.h"
+#include "listener/to_queue.h"
 #include "listener/tx.h"
 
 /* Is there room for a message, and may this client send one now? */
@@ -23,9 +25,9 @@ not_now(const struct session *s, const struct tx *tx)
 
 	if (tx->size > conf->limit[LIM_MESSAGE_SIZE])
 		return (struct complaint){ 552, "5.3.4", "the message is larger than this server takes", OF_NOTHING };
-	if (tx_space_low())	/* also while the queue starts again */
+	if (to_queue_space_low())	/* also while the queue starts again */
 		return (struct complaint){ 452, "4.3.1", "the mail queue is short of space, try again later", OF_NOTHING };
-	if (!tx_queue_there())
+	if (!to_queue_there())
 		return (struct complaint){ 451, "4.3.0", "the mail queue is not available, try again later", OF_NOTHING };
 	if (!s->exempt && counts_event(s->key, RATE_MAIL) > conf->limit[LIM_RATE_CLIENT])
 		return (struct complaint){ 450, "4.7.1", "too many messages from your host, try again later", OF_CLIENT };
@@ -75,12 +77,12 @@ cmd_mail(struct session *s, char *arg)
 
 	if (c.code == 0) {
 		s->tx = tx;
-		s->state = ST_MAIL;
+		session_enter(s, ST_MAIL);
 		session_reply(s, 250, "2.1.0", "Ok");
 		return;
 	}
 	refused(s, &c, tx, arg);
 	tx_free(tx);
 	if (c.code < 500)
-		cmd_idle(s);
+		session_idle(s);
 }

@@ -1,7 +1,7 @@
 /*
- * cmd_misc: RSET, NOOP, QUIT, VRFY, EXPN, HELP (RFC 5321 4.1.1.5 to 4.1.1.10).
+ * cmd_misc: RSET, NOOP, QUIT, VRFY, EXPN (RFC 5321 4.1.1.5 to 4.1.1.10).
  *
- *	vrfy = "VRFY" SP String CRLF		expn = "EXPN" SP String CRLF		help = "HELP" [SP String] CRLF
+ *	vrfy = "VRFY" SP String CRLF		expn = "EXPN" SP String CRLF
  *
  * Called through cmd's table. VRFY tells local clients what RCPT would; strangers learn nothing.
  */
@@ -10,18 +10,18 @@
 
 #include "listener/batch.h"
 #include "listener/cmd.h"
-#include "listener/listen.h"
+#include "listener/message.h"
 #include "listener/path.h"
-#include "listener/tx.h"
+#include "listener/session_say.h"
 #include "base/xmalloc.h"
 
 void
 cmd_rset(struct session *s, char *arg)
 {
 	(void)arg;
-	tx_end(s);
+	message_drop(s);
 	if (s->state != ST_START)
-		s->state = ST_HELO;
+		session_enter(s, ST_HELO);
 	session_reply(s, 250, "2.0.0", "Ok");
 }
 
@@ -111,13 +111,4 @@ cmd_expn(struct session *s, char *arg)
 {
 	(void)arg;
 	session_reply(s, 502, "5.7.0", "EXPN is not offered here");
-}
-
-void
-cmd_help(struct session *s, char *arg)
-{
-	(void)arg;
-	session_line(s, 214, "2.0.0", false, "HELO EHLO MAIL RCPT DATA BDAT");
-	session_line(s, 214, "2.0.0", false, "RSET NOOP VRFY HELP QUIT");
-	session_reply(s, 214, "2.0.0", "https://www.rfc-editor.org/rfc/rfc5321");
 }

@@ -10,11 +10,12 @@
 #include <string.h>
 
 #include "listener/batch.h"
-#include "program/child.h"
 #include "listener/cmd.h"
 #include "listener/params.h"
 #include "listener/path.h"
+#include "listener/session_say.h"
 #include "listener/tx.h"
+#include "program/child.h"
 #include "base/xmalloc.h"
 
 #define ORCPT_SIZE 512
@@ -37,7 +38,7 @@ refused(struct session *s, const struct item *it)
 	    .about = about != addr || *addr != '\0' ? about : NULL, .subject = subject[it->of],
 	    .reply = it->own_words ? it->text : NULL });
 	if (it->code < 500)
-		cmd_idle(s);
+		session_idle(s);
 }
 
 static void
@@ -47,7 +48,7 @@ rcpt_say(struct session *s, struct item *it)
 
 	if (it->code == 250 && tx_has(tx, it->rcpt.addr)) {
 		session_reply(s, 250, "2.1.5", "Ok");
-		cmd_idle(s);
+		session_idle(s);
 		return;
 	}
 	if (it->code == 250 && tx->nrcpt >= child_conf()->limit[LIM_RECIPIENTS])

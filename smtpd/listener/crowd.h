@@ -1,8 +1,8 @@
 /*
  * crowd: how many clients there may be, whose turn it is when there are too many, and what changes meanwhile (stress).
  *
- * Strangers, loopback and the submission socket have their shares of their own, so that none of them locks another out. Used by door
- * (who comes in) and session (who leaves, time-outs). Counts are those of all listeners together; cannot fail.
+ * Strangers, loopback and the submission socket have their shares of their own, so that none of them locks another out. Used by listen
+ * (who comes in) and connection (who leaves, time-outs). Counts are those of all listeners together; cannot fail.
  */
 #ifndef CROWD_H
 #define CROWD_H

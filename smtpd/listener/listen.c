@@ -1,5 +1,5 @@
 /*
- * door: see door.h. Accepts clients, over the limits of all listeners together.
+ * listen: see listen.h. Accepts clients, over the limits of all listeners together.
  *
  * Called by the listener's handlers. The sockets are shared with the other listeners; a few clients are taken per event. Out
  * of descriptors: one is kept in reserve, so that the client gets its 421 and the event does not spin.
@@ -16,11 +16,13 @@
 
 #include "program/child.h"
 #include "listener/client_count.h"
+#include "listener/connection.h"
 #include "listener/crowd.h"
+#include "listener/door.h"
 #include "listener/listen.h"
 #include "base/log.h"
 #include "listener/quiet.h"
-#include "listener/session.h"
+#include "listener/session_say.h"
 #include "base/xmalloc.h"
 
 MSG_SENDER(LISTENER_TO_RESOLVER)
@@ -125,7 +127,7 @@ over(const struct session_peer *p)
 		log_refusal(p, why);
 		return why;
 	}
-	return crowd_full(p) && !session_shed(p->pool) ? "too many connections" : NULL;
+	return crowd_full(p) && !connection_shed(p->pool) ? "too many connections" : NULL;
 }
 
 /* ---- accepting ---- */
@@ -217,11 +219,24 @@ no_descriptor(struct door *door)
 	doors.reserve = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
 }
 
+/* By PTR, while it is served: session_named hears of it. */
+static void
+ask_name(struct session *s)
+{
+	if (s->socket)
+		session_log(s);
+	else if (s->exempt)
+		session_named(s, "localhost");
+	else if (doors.resolver != NULL)
+		send_PTR_ASK(doors.resolver, s->id, &(struct p_text){ .text = s->addr }, -1);
+}
+
 /* False: nobody is waiting, or nothing works for now. */
 static bool
 accept_one(struct door *door)
 {
 	struct session_peer p = { .salen = sizeof(p.sa), .socket = door->socket };
+	struct session *s;
 	const char *why;
 
 	p.fd = accept4(door->ev.fd, (struct sockaddr *)&p.sa, &p.salen, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -242,8 +257,8 @@ accept_one(struct door *door)
 	}
 	if ((why = doors.shutting ? "shutting down" : doors.paused ? "no mail is taken for now" : over(&p)) != NULL)
 		refuse(p.fd, door, why);
-	else
-		session_new(door, &p);
+	else if ((s = connection_new(door, &p)) != NULL)
+		ask_name(s);
 	return true;
 }
 
@@ -261,24 +276,6 @@ door_ready(void *arg, int what)
 }
 
 /* ---- opening and closing ---- */
-
-struct door *
-door_hold(struct door *door)
-{
-	door->refs++;
-	return door;
-}
-
-void
-door_release(struct door *door)
-{
-	if (--door->refs > 0)
-		return;
-	free(door->hostname);
-	free(door->tag);
-	free(door->banner);
-	free(door);
-}
 
 void
 door_open(int fd, const struct conf_listen *l)
@@ -339,21 +336,8 @@ doors_shut(void)
 	doors_accept(true);
 }
 
-/* ---- names ---- */
-
 void
-door_resolver(struct edge *e)
+doors_resolver(struct edge *e)
 {
 	doors.resolver = e;
-}
-
-void
-door_ask_name(struct session *s)
-{
-	if (s->socket)
-		session_log(s);
-	else if (s->exempt)
-		session_named(s, "localhost");
-	else if (doors.resolver != NULL)
-		send_PTR_ASK(doors.resolver, s->id, &(struct p_text){ .text = s->addr }, -1);
 }

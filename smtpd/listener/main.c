@@ -12,14 +12,17 @@
 
 #include "mail/addr.h"
 #include "listener/batch.h"
+#include "listener/client_count.h"
+#include "listener/connection.h"
+#include "listener/listen.h"
+#include "listener/message.h"
+#include "listener/session.h"
+#include "listener/session_say.h"
+#include "listener/to_queue.h"
 #include "program/child.h"
 #include "proc/client_limits.h"
-#include "listener/client_count.h"
-#include "listener/listen.h"
 #include "proc/ev.h"
 #include "base/log.h"
-#include "listener/session.h"
-#include "listener/tx.h"
 
 MSG_RECEIVER(PARENT_TO_LISTENER)
 MSG_RECEIVER(LOOKUP_TO_LISTENER)
@@ -71,7 +74,7 @@ on_LIMITS(struct edge *e, uint32_t id, struct p_limits *p, int fd)
 		fatal("the table of limits");
 	close(fd);
 	counts_map(map, p->slot, p->slots);
-	session_recount();
+	connection_recount();
 }
 
 void
@@ -96,7 +99,7 @@ drain(void)
 {
 	draining = true;
 	doors_shut();
-	session_drain();
+	connection_drain();
 }
 
 /* ---- from the others ---- */
@@ -128,7 +131,7 @@ on_TX_DONE(struct edge *e, uint32_t id, struct p_tx_done *p, int fd)
 {
 	(void)e;
 	(void)fd;
-	tx_done(id, p);
+	message_done(id, p);
 }
 
 void
@@ -137,7 +140,7 @@ on_LEASE(struct edge *e, uint32_t id, struct p_lease *p, int fd)
 	(void)e;
 	(void)id;
 	(void)fd;
-	tx_lease(p);
+	to_queue_lease(p);
 }
 
 void
@@ -146,7 +149,7 @@ on_SPACE(struct edge *e, uint32_t id, struct p_space *p, int fd)
 	(void)e;
 	(void)id;
 	(void)fd;
-	tx_space(p->low != 0);
+	to_queue_space(p->low != 0);
 }
 
 static void
@@ -157,10 +160,10 @@ tell(enum prog prog, struct edge *e)
 		batch_lookup(e);
 		break;
 	case PROG_RESOLVER:
-		door_resolver(e);
+		doors_resolver(e);
 		break;
 	default:
-		tx_queue(e);
+		message_queue(e);
 		break;
 	}
 }
@@ -201,7 +204,7 @@ main(int argc, char **argv)
 	session_init();
 	child_start(argc, argv, &ops);
 	while (child_turn()) {
-		session_turn();
+		connection_turn();
 		if (draining && session_none())
 			child_quit();
 	}

@@ -1,7 +1,7 @@
 /*
  * quiet: one line about a client, then only how many more there would have been. Pure code.
  *
- * Used by door for clients that it refuses: who comes ten thousand times fills no log. A line is due for a client that had none for
+ * Used by listen for clients that it refuses: who comes ten thousand times fills no log. A line is due for a client that had none for
  * QUIET_MS; quiet_tell gives the counts of the others. More clients at once than there is room for are counted together.
  */
 #ifndef QUIET_H

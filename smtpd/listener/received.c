@@ -1,19 +1,19 @@
 /*
- * trace: see trace.h.
+ * received: see received.h.
  *
- * Called by tx with the first bytes of a message. Owns the text of the date, made once a second. Cannot fail.
+ * Called by message with the first bytes of a message. Owns the text of the date, made once a second. Cannot fail.
  */
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/buf.h"
-#include "listener/listen.h"
+#include "listener/door.h"
+#include "listener/received.h"
+#include "listener/session_say.h"
+#include "listener/tx.h"
 #include "proc/ev.h"
 #include "mail/qid.h"
-#include "listener/session.h"
-#include "listener/received.h"
-#include "listener/tx.h"
 
 /* RFC 5322 3.3; the names are not the locale's. */
 static const char *
@@ -45,7 +45,7 @@ from(struct buf *b, const struct session *s)
 }
 
 void
-trace_received(struct buf *b, const struct session *s)
+received_header(struct buf *b, const struct session *s)
 {
 	const struct tx *tx = s->tx;
 

@@ -1,9 +1,8 @@
 /*
- * session: one SMTP client, from the banner to its last reply.
+ * session: what is kept of one SMTP client, the table of all of them, its state, and what it waits for.
  *
- * Made by door for each accepted connection; driven by its io, by the answers of other processes, and by the main
- * loop (session_turn) where a client has more commands than one turn allows. Handlers never free a session: they answer
- * and set its state; session_run does what follows.
+ * Everything of the listener that has to do with a client sees this; who makes, runs and frees a session is connection.c alone. Handlers of commands and
+ * of other processes' answers only set its state, begin or end a wait, and answer (session_say.h).
  */
 #ifndef SESSION_H
 #define SESSION_H
@@ -16,13 +15,20 @@
 #include <stdint.h>
 #include "proc/client_limits.h"
 #include "proc/io.h"
+#include "listener/verb.h"
 
 struct batch;
 struct door;
 struct tx;
 
-#define VERBS_MAX	24
-
+/*
+ * Where a session may go from where (session.c has the table); from each to ST_CLOSING.
+ *
+ *	GREET -> START -> HELO -> MAIL -> DATA -> HELO	the message ended by a dot, or was not taken
+ *	                   HELO <- MAIL, BDAT		RSET, EHLO, HELO
+ *	      MAIL, BDAT -> CHUNK -> BDAT, HELO		a chunk, and the last one
+ *	     START, HELO, MAIL -> CHUNK -> the same	octets that nobody wants are read away
+ */
 enum state {
 	ST_GREET,		/* its banner waits for what it may say too early */
 	ST_START,		/* no HELO or EHLO yet */
@@ -43,6 +49,7 @@ struct session {
 	TAILQ_ENTRY(session)	 all;
 	TAILQ_ENTRY(session)	 on;		/* on queue, if it is not NULL */
 	struct session_q	*queue;
+	uint32_t		 turn;		/* in which it became ready */
 	uint32_t		 id;
 	struct io		*io;
 	struct door		*door;
@@ -80,12 +87,12 @@ struct session {
 	bool			 chunk_last, chunk_drop;
 	enum state		 chunk_back;	/* after octets that were dropped */
 
-	unsigned		 verb;		/* of the command that is being answered */
-	unsigned		 done[VERBS_MAX], failed[VERBS_MAX];
+	enum verb		 verb;		/* of the command that is being answered */
+	unsigned		 done[VERB__MAX], failed[VERB__MAX];
 };
 TAILQ_HEAD(session_q, session);
 
-struct session_peer {		/* what door knows of a new client */
+struct session_peer {		/* what is known of a new client */
 	int			 fd;
 	struct sockaddr_storage	 sa;
 	socklen_t		 salen;
@@ -95,47 +102,33 @@ struct session_peer {		/* what door knows of a new client */
 	bool			 socket, exempt, local;
 };
 
+/* ---- all of them ---- */
+
 void	 session_init(void);
-void	 session_new(struct door *, const struct session_peer *);
+void	 session_add(struct session *);			/* as the newest; gives its id */
+void	 session_remove(struct session *);
 struct session *session_find(uint32_t id);
-void	 session_turn(void);			/* a step of the main loop */
-void	 session_run(struct session *);		/* commands and data, as far as it goes; the session may be gone then */
-bool	 session_shed(enum pool);		/* the one that has been idle the longest is told to go; false: none */
-void	 session_useful(struct session *);	/* it brought a message */
-void	 session_recount(void);			/* all, into a new table of counts */
-void	 session_drain(void);			/* 421 to the idle, and to the others after their message */
 bool	 session_none(void);
-void	 session_each(void (*)(struct session *));	/* which may free it */
-void	 session_named(struct session *, const char *name);	/* the client's, by PTR */
-void	 session_data_pause(struct session *);
-void	 session_data_resume(void);		/* all that were paused */
+struct session *session_first(void);			/* the least useful; the next by `all` */
+void	 session_each(void (*)(struct session *));	/* in the order of `useful`; which may free it */
+void	 session_useful(struct session *);		/* it brought a message */
 
-struct address_text { char s[INET6_ADDRSTRLEN]; };
-struct address_text address_text(const struct sockaddr_storage *);	/* without a port; "" for a socket */
+/* ---- one that waits ---- */
 
-/* For the handlers of commands. */
-void	 session_reply(struct session *, unsigned code, const char *dsn, const char *, ...) __attribute__((format(printf, 4, 5)));
-void	 session_line(struct session *, unsigned code, const char *dsn, bool last, const char *text);
-void	 session_last(struct session *, bool linger);	/* that was the last reply */
+/* Until the answer is there; then is called by whoever has it, if it needs to go on where it was. */
 void	 session_wait(struct session *, enum wait, uint64_t ms, void (*then)(struct session *));
-/*
- * A refusal: "CODE DSN <about>: SUBJECT rejected: words" to the client, and its line in the log. Any reply from 400 on has such a line; this says more.
- * All but code, dsn and words may be NULL.
- */
-struct refusal {
-	unsigned	 code;
-	const char	*dsn, *words;
-	const char	*about;			/* what is refused: an address, the client */
-	const char	*subject;		/* and its kind: "Sender address", which is "rejected: words" */
-	const char	*reply;			/* what the client is told in place of all that */
-	const char	*from, *to;		/* where the session has no such transaction (yet) */
-};
-void	 session_refuse(struct session *, const struct refusal *);
-void	 session_log(struct session *);		/* its "connect from" comes before its first other line */
-void	 session_event(struct session *, const char *what);	/* "WHAT after VERB from CLIENT" */
-void	 session_bye(struct session *);		/* "disconnect from" */
-const char *session_client(const struct session *);	/* "name[addr]"; "localhost[127.0.0.1]" at the socket; until the next call */
-const char *session_uid(const struct session *);	/* " uid=N", or "" for a client from the network; until the next call */
-const char *session_proto(const struct session *);	/* "ESMTP" */
+void	 session_wait_over(struct session *);		/* the answer came, or never will: it is ready */
+void	 session_ready(struct session *);		/* its commands and data go on with the next connection_turn */
+void	 session_data_pause(struct session *);		/* the queue has enough */
+void	 session_data_resume(void);			/* all that were paused */
+bool	 session_paused(const struct session *);
+void	 session_off(struct session *);			/* neither ready nor paused */
+void	 session_turn_begins(void);
+struct session *session_next_ready(void);		/* off the list; NULL: who became ready in this turn waits for the next */
+
+/* ---- its state ---- */
+
+void	 session_enter(struct session *, enum state);	/* a closing one stays so; fatalx if it cannot follow on the one before */
+void	 session_last(struct session *, bool linger);	/* that was the last reply */
 
 #endif

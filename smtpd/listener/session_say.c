@@ -1,7 +1,7 @@
 /*
- * session_say: what a session says, to its client and in the log. The other half of session.h's replies.
+ * session_say: see session_say.h.
  *
- * Called by session and by the handlers. Owns nothing. Every refusal goes through here, so that it has its line in the words that
+ * Called by connection and by the handlers. Owns nothing. Every refusal goes through here, so that it has its line in the words that
  * fail2ban, crowdsec, pflogsumm and logwatch read.
  */
 #include <arpa/inet.h>
@@ -10,11 +10,11 @@
 #include <string.h>
 
 #include "program/child.h"
-#include "listener/cmd.h"
 #include "base/log.h"
 #include "mail/qid.h"
-#include "listener/session.h"
+#include "listener/session_say.h"
 #include "listener/tx.h"
+#include "listener/verb.h"
 #include "base/xmalloc.h"
 
 /* ---- names ---- */
@@ -88,24 +88,25 @@ void
 session_event(struct session *s, const char *what)
 {
 	session_log(s);
-	log_info("%s after %s from %s%s", what, cmd_verb(s->verb), session_client(s), session_uid(s));
+	log_info("%s after %s from %s%s", what, verb_name(s->verb), session_client(s), session_uid(s));
 }
 
 void
 session_bye(struct session *s)
 {
 	struct buf b = BUF_INIT;
-	unsigned i, done = 0, all = 0, total;
+	unsigned done = 0, all = 0, total;
+	enum verb i;
 
 	session_log(s);
-	for (i = CMD_NONE + 1; i < VERBS_MAX; i++) {
+	for (i = VERB_NONE + 1; i < VERB__MAX; i++) {
 		total = s->done[i] + s->failed[i];
 		if (total == 0)
 			continue;
 		if (s->failed[i] == 0)
-			buf_addf(&b, " %s=%u", cmd_name(i), total);
+			buf_addf(&b, " %s=%u", verb_count_name(i).s, total);
 		else
-			buf_addf(&b, " %s=%u/%u", cmd_name(i), s->done[i], total);
+			buf_addf(&b, " %s=%u/%u", verb_count_name(i).s, s->done[i], total);
 		done += s->done[i];
 		all += total;
 	}
@@ -134,7 +135,7 @@ log_refusal(struct session *s, const struct refusal *r, const char *text)
 	session_log(s);
 	log_info("%s: reject: %s from %s: %u %s %s; from=<%s> to=<%s> proto=%s helo=<%s>%s",
 	    at_end_of_message(s) && tx->id != 0 ? qid_text(tx->id).s : "NOQUEUE",
-	    at_end_of_message(s) ? "END-OF-MESSAGE" : cmd_verb(s->verb), session_client(s), r->code, r->dsn, text, from, to,
+	    at_end_of_message(s) ? "END-OF-MESSAGE" : verb_name(s->verb), session_client(s), r->code, r->dsn, text, from, to,
 	    session_proto(s), s->helo != NULL ? s->helo : "", session_uid(s));
 }
 
@@ -205,4 +206,15 @@ session_reply(struct session *s, unsigned code, const char *dsn, const char *fmt
 		log_refusal(s, &(struct refusal){ .code = code, .dsn = dsn }, text);
 	session_line(s, code, dsn, true, text);
 	account(s, code);
+}
+
+void
+session_idle(struct session *s)
+{
+	if (++s->idle_commands <= child_conf()->limit[LIM_COMMANDS] || s->state == ST_CLOSING)
+		return;
+	session_log(s);
+	log_info("too many commands without mail from %s%s", session_client(s), session_uid(s));
+	session_line(s, 421, "4.7.0", true, "Too many commands without mail, closing");
+	session_last(s, true);
 }
