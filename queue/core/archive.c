@@ -111,10 +111,7 @@ commit(struct archive *a)
 
 	a->text = NULL;
 	bodyscan_end(&text->scan);
-	a->copy->env.flags = text->scan.flags;
-	a->copy->message_id = message_strdup(a->copy, text->scan.message_id);
-	a->copy->len = text->len;
-	a->copy->crc = body_crc(text);
+	ready_text(a->copy, text);
 	message_ready(a->copy, NULL);
 	spool_commit(ar.spool, text, &a->copy->env, stored, a);
 	ev_wake();

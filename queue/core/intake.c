@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "core/message.h"
 #include "mail/qid.h"
+#include "core/ready.h"
 #include "core/sched.h"
 #include "core/stats.h"
 #include "base/xmalloc.h"
@@ -320,10 +321,7 @@ on_TX_COMMIT(struct edge *e, uint32_t id, struct p_none *p, int fd)
 		return;
 	}
 	m = tx->m;
-	m->env.flags = tx->body->scan.flags;
-	m->len = tx->body->len;
-	m->crc = body_crc(tx->body);
-	m->message_id = message_strdup(m, tx->body->scan.message_id);
+	ready_text(m, tx->body);
 	message_ready(m, NULL);
 	archive_begin(m, tx->body, archived, tx);
 }

@@ -322,3 +322,12 @@ ready_init(struct spool *sp, struct index *ix)
 	ev_timer_init(&rd.stuck_timer, stuck_timer, NULL);
 	rows_init(sp, ix);
 }
+
+void
+ready_text(struct message *m, const struct body *b)
+{
+	m->env.flags = b->scan.flags;
+	m->message_id = message_strdup(m, b->scan.message_id);
+	m->len = b->len;
+	m->crc = body_crc(b);
+}

@@ -38,4 +38,7 @@ void	 ready_marks_write(void);
 /* Visits every message in memory; cb may settle the one it is given, and no other. */
 void	 ready_each(void (*cb)(struct message *, void *), void *arg);
 
+/* Before it is ready: all of its text is there, and its end was seen (bodyscan_end). Length, checksum and what was found in it are the message's. */
+void	 ready_text(struct message *, const struct body *);
+
 #endif

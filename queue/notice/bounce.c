@@ -305,10 +305,7 @@ store(struct notice *no)
 	body = body_new(bo.spool, &no->m->env);
 	body_add(body, buf_data(&text), text.len);
 	bodyscan_end(&body->scan);
-	no->m->env.flags = body->scan.flags;
-	no->m->message_id = message_strdup(no->m, body->scan.message_id);
-	no->m->len = body->len;
-	no->m->crc = body_crc(body);
+	ready_text(no->m, body);
 	message_ready(no->m, NULL);
 	buf_free(&text);
 	buf_free(&list);

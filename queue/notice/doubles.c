@@ -18,6 +18,7 @@
 #include "core/id.h"
 #include "base/log.h"
 #include "mail/qid.h"
+#include "core/ready.h"
 #include "core/rules.h"
 #include "core/sched.h"
 #include "spool/spool.h"
@@ -217,9 +218,7 @@ store(const char *to, const char *action)
 	body = body_new(db.spool, &db.m->env);
 	body_add(body, buf_data(&text), text.len);
 	bodyscan_end(&body->scan);
-	db.m->env.flags = body->scan.flags;
-	db.m->message_id = message_strdup(db.m, body->scan.message_id);
-	db.m->len = body->len;
+	ready_text(db.m, body);
 	message_ready(db.m, NULL);
 	buf_free(&text);
 	spool_commit(db.spool, body, &db.m->env, stored, NULL);
