@@ -15,6 +15,7 @@ import os
 import pwd
 import random
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -49,6 +50,14 @@ class Skip(Exception):
 def need_root():
     if not ROOT:
         raise Skip("needs root")
+
+
+def need_files(n):
+    """So many descriptors, for this process and what it starts."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if resource.RLIM_INFINITY != hard < n:
+        raise Skip("needs %d descriptors" % n)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, n), hard))
 
 
 def need(tool):

@@ -9,8 +9,10 @@ test of a program is also a test of the wire. A payload is a dict, a list in it 
         name, id, payload, fd = e.receive()
 """
 import array
+import functools
 import os
 import re
+import select
 import socket
 import struct
 import subprocess
@@ -77,6 +79,27 @@ def decode(payload, data):
     return values, data
 
 
+def crc_table():
+    table = []
+    for n in range(256):
+        for _ in range(8):
+            n = n >> 1 ^ (0x82f63b78 if n & 1 else 0)
+        table.append(n)
+    return table
+
+
+CRC_TABLE = crc_table()
+
+
+@functools.lru_cache(maxsize=4)
+def crc32c(data):
+    """The checksum of a message, as the queue gives it with a job."""
+    crc = 0xffffffff
+    for byte in data:
+        crc = crc >> 8 ^ CRC_TABLE[(crc ^ byte) & 0xff]
+    return crc ^ 0xffffffff
+
+
 def memfd(content, seal=True):
     """A sealed memory file, as messages and configurations travel."""
     import fcntl
@@ -138,6 +161,15 @@ class Edge:
 
     def close(self):
         self.sock.close()
+
+
+def first_of(*edges):
+    """The first of them that has something to be received, which is waited for."""
+    ready = [e for e in edges if e.rest]
+    if not ready:
+        heard = select.select([e.sock for e in edges], [], [], 60 * SLOW)[0]
+        ready = [e for e in edges if e.sock in heard]
+    return ready[0]
 
 
 class Program:

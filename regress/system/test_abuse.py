@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 
-from lib import LOCAL, Postern, Smtp, need_root, until
+from lib import LOCAL, Postern, Smtp, need_files, need_root, until
 
 WIDE = LOCAL + "limit message-size 1M\nlimit greet-pause 0s\n"
 
@@ -99,9 +99,11 @@ def flood(path, stop, counts):
                 s.sendall(rng.choice((b"text\tqueue\tli", b"MAIL FROM:<a@b", b"EHLO x\r\nMAIL FR", b"json\t\t\t\n", b"text\tqueue\tlist\n")))
             elif kind == 3:
                 fds = [os.open("/dev/null", os.O_RDONLY) for _ in range(30)]
-                socket.send_fds(s, [b"x"], fds)
-                for fd in fds:
-                    os.close(fd)
+                try:
+                    socket.send_fds(s, [b"x"], fds)
+                finally:
+                    for fd in fds:
+                        os.close(fd)
             held.append(s)
         if len(held) > 300:
             held.pop(0).close()
@@ -112,6 +114,7 @@ def flood(path, stop, counts):
 def test_sockets():
     """Ten thousand connections of rubbish by a local user at both sockets, and mail from the network goes on."""
     need_root()
+    need_files(4096)
     with Postern(WIDE) as p:
         stop, counts = threading.Event(), []
         os.seteuid(65534)       # of the process: every thread is nobody
@@ -139,6 +142,7 @@ def test_sockets():
 
 def test_slow_clients():
     """Thousands that drip a byte now and then beside one that means it."""
+    need_files(8192)
     with Postern(WIDE + "limit connections 6000\n") as p, contextlib.ExitStack() as stack:
         slow = []
         for _ in range(5000):

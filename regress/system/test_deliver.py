@@ -7,7 +7,7 @@ import threading
 import time
 
 from lib import LOCAL, SLOW, Liar, Postern, body_of, until
-from lib_edge import Program, memfd
+from lib_edge import Program, crc32c, first_of, memfd
 
 SENT, DEFER, BOUNCE, NOT_BEFORE = range(4)
 OK, NONE, NULL_MX, TEMPFAIL, BAD = range(5)
@@ -96,7 +96,7 @@ class Deliver(Program):
         now = int(time.time() * 1000)
         job = {"job": self.number, "id": 1000 + self.number, "generation": 1, "action": action, "domain": "far.test",
                "sender": "from@src.test", "body": 3, "arrival": now, "handed": now, "attempt": 1,
-               "segment": self.new_segment(text), "offset": 4, "length": len(text),
+               "segment": self.new_segment(text), "offset": 4, "length": len(text), "crc": crc32c(text),
                "rcpts": [{"n": 10 + i, **r} for i, r in enumerate(rcpts)], **more}
         self.queue.send("JOB", job)
         return self.number
@@ -447,7 +447,7 @@ def test_parameters():
             "RCPT TO:<x@far.test> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;o+3Dx@b.test", "RCPT TO:<y@far.test> NOTIFY=NEVER"], heard
         assert p.result(p.job(text=b"x" * 998 + b"\r\n" + b"y\r\n"))[:2] == ([BOUNCE], ["5.3.4"])
     with Liar(server()) as s, Deliver(relay(s)) as p:
-        assert p.result(p.job(flags=EIGHT, body=MIME8))[:2] == ([BOUNCE], ["5.6.3"])
+        assert p.result(p.job(flags=EIGHT, body=MIME8))[0] == [SENT]      # made 7-bit: test_7bit has it in full
         assert p.result(p.job(flags=EIGHT))[0] == [SENT]
         assert p.result(p.job(["\u00fc@far.test", "x@far.test"]))[:2] == ([BOUNCE, SENT], ["5.6.7", "2.0.0"])
         assert p.result(p.job(["x@far.test>\r\nRSET\r\n"]))[0] == [BOUNCE]
@@ -724,11 +724,12 @@ def test_hostile_agents():
         agents = Agents(p)
         for n, lie in enumerate(lies):
             j = p.job(["user%d@far.test" % n])
-            _, edge = agents.start()
-            _, _, mail, fd = edge.receive()
-            os.close(fd)
-            with contextlib.suppress(OSError):
-                lie(edge, mail)
+            while first_of(p.queue, p.parent) is p.parent:  # what a lost agent had in hand is tried once more, by another
+                _, edge = agents.start()
+                _, _, mail, fd = edge.receive()
+                os.close(fd)
+                with contextlib.suppress(OSError):
+                    lie(edge, mail)
             o, d, _, _ = p.result(j)
             assert (o, d) == ([DEFER], ["4.3.0"]), (n, o, d)
         j = p.job(["a@far.test"])                           # told twice, and too much
