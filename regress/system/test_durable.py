@@ -92,6 +92,26 @@ def test_same_id_twice():
         assert len(sink.mails) == 1
 
 
+def test_copy_that_is_not_whole():
+    """A later copy of a message is damaged, as one is that a power cut tore: the earlier one is delivered."""
+    choosy = [True]
+    with Sink(reply=lambda e: "451 4.3.0 later" if choosy[0] else "250 2.0.0 taken") as sink, Postern(RELAY, sink=sink.port) as p:
+        send(p, "me@example.test", ["a@far.test"], b"Subject: x\r\n\r\nTHE-ONE\r\n")
+        p.wait_log("status=deferred")
+        p.kill9()
+        choosy[0] = False
+        full = max(segments(p), key=lambda name: open(name, "rb").read().count(b"PsRc"))
+        twin = os.path.join(os.path.dirname(full), "000000f0")
+        with open(full, "rb") as f, open(twin, "wb") as g:
+            g.write(f.read().replace(b"THE-ONE", b"THE-TWO"))
+        like = os.stat(full)
+        os.chown(twin, like.st_uid, like.st_gid)
+        os.unlink(os.path.join(p.spool, "index.db"))
+        p.start()
+        p.wait_empty()
+        assert len(sink.mails) == 1 and b"THE-ONE" in sink.mails[0].content and not p.mail("postmaster")
+
+
 def test_segment_that_cannot_be_opened():
     """Its rows stay, and it is taken in as soon as it can be: also what the index did not know yet."""
     choosy = [True]
