@@ -106,7 +106,7 @@ def test_rate_of_connections():
         assert said.count("421 4.3.2") == 50, said
         with stranger(p, 8) as s:
             assert s.banner.startswith("220")
-        p.wait_log("disconnect from unknown[198.51.100.8]")       # what was said before is written by then
+        p.wait_log(r"disconnect from unknown\[198.51.100.8\]")       # what was said before is written by then
         assert p.log().count("reject: CONNECT from unknown[198.51.100.7]: 421 4.3.2 <unknown[198.51.100.7]>: Client host rejected: too many") == 1
 
 
