@@ -370,6 +370,7 @@ once(void)
 
 	fz.conf = conf_parse(text, sizeof text - 1, 1, &errors);
 	check(fz.conf != NULL);
+	conf_errors_free(&errors);
 	log_init("fuzz");
 	log_target(open("/dev/null", O_WRONLY | O_CLOEXEC), LOG_TO_FILE, LOG_TEXT);
 	ev_init();
