@@ -315,6 +315,32 @@ to_root(const struct ctx *x, const struct conf_action *a, struct match *out)
 
 /* ---- mailboxes ---- */
 
+/* A rule for this very address may deliver to an account that is the system's. */
+static bool
+names_one(const struct conf_match *m)
+{
+	const struct pattern *pat = &m->for_pattern;
+
+	return m->for_ == FOR_RCPT && pat->kind == PAT_WORD && !pat->negate && strchr(pat->text, '@') != NULL && pat->text[0] != '@';
+}
+
+bool
+match_names_account(const struct conf *conf, const struct conf_action *a, const char *account)
+{
+	char key[ADDR_LOCAL_MAX + 1];
+	const struct conf_match *m;
+
+	for (size_t i = 0; i < conf->nmatch; i++) {
+		m = &conf->match[i];
+		if (m->verdict != VERDICT_ACTION || &conf->action[m->action] != a || !names_one(m))
+			continue;
+		addr_key(m->for_pattern.text, key, sizeof(key), true);
+		if (strcasecmp(key, account) == 0)
+			return true;
+	}
+	return false;
+}
+
 static enum match_result
 to_account(const struct ctx *x, struct match *out)
 {
@@ -322,7 +348,7 @@ to_account(const struct ctx *x, struct match *out)
 	char key[ADDR_LOCAL_MAX + 1];
 
 	addr_key(x->addr, key, sizeof(key), true);
-	switch (ask(x->answers, ASK_ACCOUNT, 0, key, &a)) {
+	switch (ask(x->answers, names_one(out->rule) ? ASK_ACCOUNT_NAMED : ASK_ACCOUNT, 0, key, &a)) {
 	case UNKNOWN:
 		return MATCH_NEED;
 	case TEMPFAIL:

@@ -73,6 +73,9 @@ enum match_result match_rcpt(const struct conf *, const struct match_facts *, co
 /* Would mail for root and postmaster be held? me: as the account that runs us, who may have any mailbox. */
 bool	 match_holds_postmaster(const struct conf *, bool me);
 
+/* Does a rule with that action name the account as a recipient? Then it may have mail, though it is the system's. */
+bool	 match_names_account(const struct conf *, const struct conf_action *, const char *account);
+
 /* Pattern against a word or (address pattern) user@domain; for PAT_TABLE asks. *yes is set unless MATCH_NEED/REFUSED(tempfail). */
 enum match_result match_pattern(const struct pattern *, const char *value, enum ask_kind, struct answers *, bool *yes);
 bool	 cidr_match(const struct cidr *, const struct sockaddr *);

@@ -173,7 +173,8 @@ enum ask_kind {
 	ASK_LOCAL,		/* bare keys are local parts (users, aliases): ... user@d, user+tag, user, @d, .parent, * */
 	ASK_DOMAIN,		/* d, .parent, * */
 	ASK_NETWORK,		/* an address in a table of CIDRs */
-	ASK_ACCOUNT		/* a system account (table unused); value: its name as the system spells it */
+	ASK_ACCOUNT,		/* a system account (table unused); value: its name as the system spells it */
+	ASK_ACCOUNT_NAMED	/* likewise, for whom a rule names: an account below first-uid without a login shell too */
 };
 enum answer_status { ANSWER_NO, ANSWER_YES, ANSWER_TEMPFAIL };
 enum dns_status { DNS_OK, DNS_NONE /* no such name, or no data */, DNS_NULL_MX, DNS_TEMPFAIL, DNS_BAD };

@@ -126,8 +126,8 @@ answer(uint32_t number, const struct p_question *q, char **own)
 {
 	struct p_value v = { .value = "" };
 
-	if (q->kind == ASK_ACCOUNT) {
-		v.status = user_ask(q->key, own);
+	if (q->kind == ASK_ACCOUNT || q->kind == ASK_ACCOUNT_NAMED) {
+		v.status = user_ask(q->key, q->kind == ASK_ACCOUNT_NAMED, own);
 		if (*own != NULL)
 			v.value = *own;
 	} else {

@@ -151,7 +151,7 @@ table_ask(struct table *t, enum ask_kind kind, const char *key, const char **val
 
 	if (kind == ASK_NETWORK)
 		p.value = table_net(t, key);
-	else if (kind != ASK_ACCOUNT)
+	else if (kind < ASK_ACCOUNT)
 		table_keys(kind, key, probe, &p);
 	*value = p.value != NULL ? p.value : "";
 	return p.value != NULL ? ANSWER_YES : ANSWER_NO;

@@ -24,7 +24,7 @@ struct table *table_ref(struct table *);
 void	 table_unref(struct table *);		/* NULL is fine */
 size_t	 table_size(const struct table *);
 
-/* *value is "" where an entry has none; it lives as long as the table. kind is any of enum ask_kind but ASK_ACCOUNT. */
+/* *value is "" where an entry has none; it lives as long as the table. kind is one below ASK_ACCOUNT. */
 enum answer_status table_ask(struct table *, enum ask_kind, const char *key, const char **value);
 
 #endif

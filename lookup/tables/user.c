@@ -20,6 +20,7 @@
 static struct {
 	struct remembered {
 		char			key[NAME_LEN], name[NAME_LEN];
+		bool			named;
 		enum answer_status	status;
 		uint64_t		until;
 	} cache[CACHE_SIZE];
@@ -35,13 +36,15 @@ user_reset(uint64_t first_uid)
 }
 
 static enum answer_status
-system_ask(const char *key, char *name, size_t size)
+system_ask(const char *key, bool named, char *name, size_t size)
 {
+	enum account_kind kind;
 	const struct passwd *pw;
 
 	switch (account_get(key, &pw)) {
 	case 1:
-		if (account_kind(pw, user.first_uid) != ACCOUNT_USER)
+		kind = account_kind(pw, user.first_uid);
+		if (kind == ACCOUNT_NEVER || (kind == ACCOUNT_SYSTEM && !named))
 			return ANSWER_NO;
 		return strlcpy(name, pw->pw_name, size) < size ? ANSWER_YES : ANSWER_NO;
 	case 0:
@@ -74,7 +77,7 @@ slot_of(const char *key)
 }
 
 enum answer_status
-user_ask(const char *key, char **name)
+user_ask(const char *key, bool named, char **name)
 {
 	struct remembered *r;
 
@@ -82,11 +85,12 @@ user_ask(const char *key, char **name)
 	if (impossible(key))
 		return ANSWER_NO;
 	r = slot_of(key);
-	if (r->until <= ev_now_ms() || strcmp(r->key, key) != 0) {
+	if (r->until <= ev_now_ms() || r->named != named || strcmp(r->key, key) != 0) {
 		r->until = 0;
-		r->status = system_ask(key, r->name, sizeof(r->name));
+		r->status = system_ask(key, named, r->name, sizeof(r->name));
 		if (r->status == ANSWER_TEMPFAIL)
 			return ANSWER_TEMPFAIL;
+		r->named = named;
 		snprintf(r->key, sizeof(r->key), "%s", key);
 		r->until = ev_now_ms() + (r->status == ANSWER_YES ? YES_MS : NO_MS);
 	}

@@ -1,5 +1,6 @@
 """Whose mail is delivered as whom: root's and postmaster's, Postern's own accounts', those of the system; and what an agent is given."""
 import os
+import pwd
 import re
 import subprocess
 
@@ -26,6 +27,25 @@ def test_unknown():
         s.cmd("MAIL FROM:<a@b.test>")
         assert s.cmd("RCPT TO:<www-data@example.test>").startswith("250")
         assert s.cmd("RCPT TO:<nobody@example.test>").startswith("550 5.1.1")
+
+
+def test_named():
+    """A rule that names the address has its mail delivered as that account, whatever its uid and shell."""
+    need_root()
+    rules = 'action web maildir "$dir/web/%{user}"\nmatch from any for rcpt "Www-Data@example.test" action web\nmatch from any for rcpt root2@example.test action web\n'
+    with Postern(rules + ACCOUNTS) as p:
+        web = os.path.join(p.dir, "web")
+        os.mkdir(web)
+        os.chmod(web, 0o777)
+        with p.smtp() as s:
+            assert s.mail("a@b.test", "www-data+x@example.test", LETTER).startswith("250")
+            assert s.cmd("MAIL FROM:<a@b.test>").startswith("250")
+            for name in ("www-data@mx.test", "daemon@example.test", "root2@example.test"):
+                assert s.cmd("RCPT TO:<%s>" % name).startswith("550 5.1.1"), name
+        new = os.path.join(web, "www-data", "new")
+        until(lambda: os.path.isdir(new) and os.listdir(new))
+        assert os.stat(os.path.join(new, os.listdir(new)[0])).st_uid == pwd.getpwnam("www-data").pw_uid
+        p.wait_empty()
 
 
 def test_held():

@@ -4,7 +4,7 @@ import signal
 import subprocess
 import time
 
-from lib import B, LOCAL, Postern, Sink, free_port, until
+from lib import B, BASE, LOCAL, Postern, Sink, free_port, until
 from lib_dns import Dns
 
 ZONES = {
@@ -120,6 +120,21 @@ def test_sources():
         out = p.ctl("explain", "y@hubbed.test")[1]
         assert "   by source a rests for " in out and "   b, weight 3\n" in out and "   gone, weight 1: not on this host\n" in out, out
         assert explain(p, "y@far.test")["source"] == "chosen by the system"
+
+
+def test_included_rule():
+    """The rule that decides is named with the file that it stands in, its line and its text."""
+    with Postern(LOCAL, start=False) as p:
+        included = os.path.join(p.dir, "more.conf")
+        with open(included, "w", encoding="utf-8") as f:
+            f.write("# of the other file\n\nmatch from any for domain inside.test \\\n  reject \"550 5.7.1 not here\"\n")
+        p.write_conf(BASE + 'include "more.conf"\n' + LOCAL)
+        p.start()
+        row = explain(p, "x@inside.test")
+        assert not row["accepted"] and (row["file"], row["rule"]) == (included, 3), row
+        assert row["text"] == 'match from any for domain inside.test reject "550 5.7.1 not here"', row
+        out = p.ctl("explain", "x@inside.test")[1]
+        assert "line 3 of " + included in out and "for domain inside.test" in out, out
 
 
 def test_deliver_is_silent():

@@ -16,6 +16,7 @@
 #include <unistd.h>
 #include "proc/account.h"
 #include "base/log.h"
+#include "conf/match.h"
 #include "parent/parent.h"
 #include "parent/lines.h"
 #include "base/xmalloc.h"
@@ -207,7 +208,7 @@ whose(const struct parent *p, const struct conf_action *a, const char *account, 
 		if (account_get(a->user != NULL ? a->user : account, &pw) != 1 || strlen(pw->pw_name) >= ACCOUNT_LEN)
 			return NULL;
 		kind = account_kind(pw, p->conf->limit[LIM_FIRST_UID]);
-		*never = kind == ACCOUNT_NEVER || (kind == ACCOUNT_SYSTEM && a->user == NULL);
+		*never = kind == ACCOUNT_NEVER || (kind == ACCOUNT_SYSTEM && a->user == NULL && !match_names_account(p->conf, a, pw->pw_name));
 		*why = kind == ACCOUNT_NEVER ? "as root, and as an account of Postern's, nothing is delivered" : "this is a system account";
 		return *never ? NULL : pw;
 	}

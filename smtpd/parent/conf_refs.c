@@ -38,14 +38,16 @@ check_source(struct parse *p, size_t i)
 }
 
 static enum answer_status
-answer_account(const struct conf *c, const char *key)
+answer_account(const struct conf *c, const char *key, bool named)
 {
 	const struct passwd *pw;
+	enum account_kind kind;
 	int r = account_get(key, &pw);
 
 	if (r == -1)
 		return ANSWER_TEMPFAIL;
-	return r == 1 && account_kind(pw, c->limit[LIM_FIRST_UID]) == ACCOUNT_USER ? ANSWER_YES : ANSWER_NO;
+	kind = r == 1 ? account_kind(pw, c->limit[LIM_FIRST_UID]) : ACCOUNT_NEVER;
+	return kind == ACCOUNT_USER || (kind == ACCOUNT_SYSTEM && named) ? ANSWER_YES : ANSWER_NO;
 }
 
 /* Accounts and tables are asked here as lookup would be; of a network nothing is asked, as there is no client. False: nothing was asked. */
@@ -60,7 +62,7 @@ answer(const struct conf *c, struct answers *as)
 	for (uint32_t i = 0; i < ask.questions_n; i++) {
 		q = &ask.questions[i];
 		a.values[i].value = "";
-		a.values[i].status = q->kind == ASK_ACCOUNT ? answer_account(c, q->key) : conf_tables_ask(c, q->kind, q->table, q->key);
+		a.values[i].status = q->kind >= ASK_ACCOUNT ? answer_account(c, q->key, q->kind == ASK_ACCOUNT_NAMED) : conf_tables_ask(c, q->kind, q->table, q->key);
 	}
 	all = ask.questions_n > 0 && answers_take(as, &a) == 0;
 	free(ask.questions);
