@@ -26,7 +26,7 @@
 #include "core/suspend.h"
 #include "base/xmalloc.h"
 
-#define LOCAL_WINDOW	100		/* jobs of a destination that is on this host */
+#define LOCAL_WINDOW	600		/* jobs of a destination that is on this host: what an agent has in hand (256), and what goes to and fro meanwhile */
 #define RATE_WINDOW	500		/* jobs of all that share a rate: of those deliver keeps what it can start soon */
 #define PAIRS_WINDOW	20		/* of another one: up to so many, two for each connection */
 #define REST_MS		5000		/* what rests longer leaves memory */

@@ -11,7 +11,7 @@
 #include "core/message.h"
 
 #define SCHED_WINDOW	2000		/* jobs in flight, of which each group of destinations has its share (round.h) */
-#define SCHED_LOCAL	500		/* ... and for mailboxes on this host */
+#define SCHED_LOCAL	1200		/* ... and for mailboxes on this host */
 
 void	 sched_init(struct spool *, struct index *);
 void	 sched_conf(void);		/* a new configuration */
