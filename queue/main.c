@@ -53,6 +53,19 @@ run_used(uint32_t run)
 	return index_ids(index_, ((uint64_t)run << 32) - 1, &id, 1) == 1 && id >> 32 == run;
 }
 
+/* The youngest of what the last run left: a segment it made, or the message it took last. */
+static void
+tell_clock(void)
+{
+	struct index_msg *m = index_part(index_, index_last_id(index_), 0, 1);
+	int64_t last = spool_last_made(spool);
+
+	if (m != NULL && m->arrival > last)
+		last = m->arrival;
+	index_msg_free(m);
+	clock_last_run(last);
+}
+
 /* After the log is there and before any peer speaks. */
 static void
 open_all(void)
@@ -63,6 +76,7 @@ open_all(void)
 		return;
 	run = recovery_open(&spool, &index_);
 	id_open(run, spool_last_made(spool), run_used);
+	tell_clock();
 	history_init(index_);
 	suspend_init(control_pause_ended);
 	sched_init(spool, index_);

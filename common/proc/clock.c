@@ -6,7 +6,8 @@
  *
  * The age of mail: what arrived in this run carries the wall clock's time of then, which the steps turn back into a moment of this clock, so
  * that it ages as the monotonic clock goes. What is older was there when this run began. Its age is told by the wall clock, as it was at the
- * start and as it is now; when the two do not agree the lesser age counts, unless it is less than that of this run, which cannot be.
+ * start and as it is now; when the two do not agree the lesser age counts, unless it is less than that of this run, which cannot be. A clock that
+ * was days ahead of the last run's when this one began may be wrong by years, all along: nothing is given up for the time between them.
  */
 #include <string.h>
 #include "proc/clock.h"
@@ -51,7 +52,23 @@ clock_age_in(const struct clock_run *r, int64_t now, int64_t wall, int64_t then)
 		if (at >= r->step[i].since - SLACK && at <= end + SLACK)
 			return at < now ? now - at : 0;
 	}
-	return lesser_age(now - then, wall - then, now - r->start);
+	at = now - then - r->away;
+	if (r->away > 0 && at < now - r->start)
+		at = now - r->start;
+	return lesser_age(at, wall - then, now - r->start);
+}
+
+void
+clock_away(struct clock_run *r, int64_t last)
+{
+	r->away = last > 0 && r->start - last > CLOCK_AWAY ? r->start - last : 0;
+}
+
+void
+clock_last_run(int64_t wall)
+{
+	clock_now();
+	clock_away(&run, wall);
 }
 
 int64_t

@@ -28,7 +28,6 @@
 #define SLICE_US	5000		/* of a turn */
 #define PART		500		/* recipients a turn */
 #define AGAIN_MS	60000		/* after a record that could not be read for now */
-#define CLOCK_SLACK	(10 * 86400 * 1000LL)
 
 /* Why a message is read, beside what its rows say: what of it is due. */
 enum why {
@@ -213,7 +212,7 @@ load_message(uint64_t id)
 static bool
 absurd(const struct rcpt *r)
 {
-	return r->due > clock_now() + CLOCK_SLACK;
+	return r->due > clock_now() + policy_horizon();
 }
 
 static bool
@@ -303,12 +302,12 @@ static void
 pull(struct dest *d, unsigned max)
 {
 	struct index_due row[DEST_PULL];
-	int64_t now = clock_now();
+	int64_t now = clock_now(), beyond = now + policy_horizon();
 	size_t n = index_due(ld.index, d->action, d->domain, d->at.due, d->at.id, row, max), i;
 	struct dest_walk at = d->at;
 
 	/* First, since what comes back from here at once is noted as stored again. */
-	for (i = 0; i < n && (row[i].due <= now || row[i].due > now + CLOCK_SLACK); i++)
+	for (i = 0; i < n && (row[i].due <= now || row[i].due > beyond); i++)
 		at = (struct dest_walk){ .due = row[i].due, .id = row[i].id };
 	dest_read(d, at.due, at.id, i < n ? row[i].due : n == max ? now : INT64_MAX);
 	for (n = i, i = 0; i < n; i++) {
@@ -409,7 +408,7 @@ read_dests(void)
 			break;
 		d = dest_get(buf_str(&ld.action), buf_str(&ld.domain), clock_now());
 		dest_trouble(d);
-		dest_stored(d, due > clock_now() + CLOCK_SLACK ? 0 : due, 0);
+		dest_stored(d, due > clock_now() + policy_horizon() ? 0 : due, 0);
 	}
 }
 

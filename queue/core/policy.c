@@ -12,6 +12,9 @@
 #include "core/nexthop.h"
 #include "core/policy.h"
 
+#define HORIZON_LEAST	(4 * 3600 * 1000)	/* what holds where the configuration says nothing */
+#define HORIZON_SLACK	(60 * 1000)
+
 /* "mx.example.org[192.0.2.1]:25" -> "mx.example.org"; NULL if that is no host. */
 static const char *
 host_of(const char *relay, char *out, size_t size)
@@ -50,4 +53,20 @@ policy_least(const char *action, const char *domain)
 			least.delay_notice = p.delay_notice;
 	}
 	return least;
+}
+
+int64_t
+policy_horizon(void)
+{
+	const struct conf *c = child_conf();
+	uint64_t most = HORIZON_LEAST;
+	size_t i;
+
+	for (i = 0; i < c->ndest; i++)
+		if (c->dest[i].has & DEST_HAS_RETRY && c->dest[i].retry_max > most)
+			most = c->dest[i].retry_max;
+	for (i = 0; i < CLASS__N; i++)
+		if (c->by_class[i].has & DEST_HAS_RETRY && c->by_class[i].retry_max > most)
+			most = c->by_class[i].retry_max;
+	return (int64_t)most + HORIZON_SLACK;
 }

@@ -13,5 +13,7 @@
 struct dest_policy policy_for(const struct p_env *, const char *action, const char *domain, const char *relay);
 /* The shortest lifetime that mail to there may have, of any class, and the shortest delay_notice (0: none). */
 struct dest_policy policy_least(const char *action, const char *domain);
+/* No retry is further ahead than that, of whatever mail (ms): a due time beyond it was written by another clock. */
+int64_t policy_horizon(void);
 
 #endif

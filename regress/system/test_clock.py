@@ -61,6 +61,32 @@ def test_wrong_at_the_start():
             still_there(c, 2)
 
 
+def restart(c, off):
+    """The queue alone is killed, and begins again with another wall clock."""
+    c.queue.kill9()
+    c.step(off)
+    c.queue.start()
+
+
+def test_ahead_all_along():
+    """A run whose clock is years ahead finds older mail: one attempt that fails is not the end of it."""
+    with Clock(0) as c:
+        c.put("early@far.test")
+        c.queue.result(c.queue.job(), DEFER)
+        restart(c, YEARS)
+        still_there(c, 1)
+        still_there(c, 1)
+
+
+def test_due_by_another_clock():
+    """What a run whose clock was days ahead put off is due when no retry could be later."""
+    with Clock(9 * 86400) as c:
+        c.put("early@far.test")
+        c.queue.result(c.queue.job(), DEFER)
+        restart(c, 0)
+        still_there(c, 1)
+
+
 def test_jumps():
     with Clock(0) as c:
         c.put("early@far.test")

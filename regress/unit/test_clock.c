@@ -92,6 +92,27 @@ older(void)
 	TEST_INT(age_at(t, sent), t - sent);
 }
 
+/* A clock that is years ahead all along: only the last run's tells so. Once it is right it counts again. */
+static void
+ahead_all_along(void)
+{
+	int64_t sent = NOW - DAY, last = NOW - HOUR, t = NOW + 20 * HOUR;
+
+	begin(3650 * DAY, 3650 * DAY);
+	TEST(age_at(t, sent) > 3000 * DAY);
+	clock_away(&r, last);
+	TEST_INT(age_at(t, sent), t - NOW + last - sent);
+	TEST_INT(age_at(t, NOW), t - NOW);
+	begin(3650 * DAY, 0);
+	clock_away(&r, last);
+	TEST(age_at(t, sent) <= t - sent && age_at(t, sent) >= t - NOW);
+	begin(0, 0);			/* a night is no reason to doubt */
+	clock_away(&r, last);
+	TEST_INT(age_at(t, sent), t - sent);
+	clock_away(&r, 0);
+	TEST_INT(age_at(t, sent), t - sent);
+}
+
 static void
 small_things(void)
 {
@@ -115,6 +136,7 @@ main(void)
 {
 	of_this_run();
 	older();
+	ahead_all_along();
 	small_things();
 	return test_end("clock");
 }
