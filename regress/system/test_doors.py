@@ -50,8 +50,9 @@ def test_greet_pause():
 
 def test_greet_pause_of_a_served_network():
     strangers()
-    with Postern(LOCAL + "match from 198.51.100.0/25 for any action local\nlimit greet-pause 30s\n") as p, stranger(p, 2, timeout=5) as s:
-        assert s.banner.startswith("220")
+    for table, of in (("", "198.51.100.0/25"), ("table ours { 192.0.2.0/24, 198.51.100.0/25 }\n", "<ours>")):
+        with Postern(LOCAL + table + "match from %s for any action local\nlimit greet-pause 30s\n" % of) as p, stranger(p, 2, timeout=5) as s:
+            assert s.banner.startswith("220")
 
 
 def test_loopback_has_a_share():

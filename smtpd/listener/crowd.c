@@ -21,6 +21,7 @@
 #define STRESS_SILENCE	(20 * 1000)
 #define STRESS_PROGRESS	(60 * 1000)
 #define STRESS_RATE	10
+#define TABLE_SHORT	256		/* networks that are looked through for each client */
 
 static bool seen[POOL__N];
 
@@ -111,17 +112,32 @@ crowd_data_rate(enum pool pool)
 	return child_conf()->limit[LIM_DATA_RATE] * (crowd_stress(pool) ? STRESS_RATE : 1);
 }
 
+/* A table that is written in the configuration is at hand; a long one, as a file's, would be a question to lookup before each banner. */
+static bool
+in_table(const struct conf_table *t, const struct sockaddr *sa)
+{
+	struct cidr c;
+
+	for (size_t i = 0; i < t->n && t->n <= TABLE_SHORT; i++)
+		if (cidr_parse(t->keys[i], &c) && cidr_match(&c, sa))
+			return true;
+	return false;
+}
+
 /* A network that is served by a rule is no stranger. */
 static bool
 has_rule(const struct sockaddr *sa)
 {
 	const struct conf *conf = child_conf();
-	size_t i;
+	const struct conf_match *m;
 
-	for (i = 0; i < conf->nmatch; i++)
-		if (conf->match[i].verdict == VERDICT_ACTION && conf->match[i].from == FROM_CIDR && !conf->match[i].from_not &&
-		    cidr_match(&conf->match[i].from_cidr, sa))
+	for (size_t i = 0; i < conf->nmatch; i++) {
+		m = &conf->match[i];
+		if (m->verdict != VERDICT_ACTION || m->from_not)
+			continue;
+		if (m->from == FROM_CIDR ? cidr_match(&m->from_cidr, sa) : m->from == FROM_TABLE && in_table(&conf->table[m->from_table], sa))
 			return true;
+	}
 	return false;
 }
 
