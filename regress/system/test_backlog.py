@@ -33,7 +33,7 @@ def send(p, rcpts, sender="a@b.test"):
 
 
 class Switch:
-    """A server that says nothing, refuses, or takes mail, as .state says; .seen are the recipients whose message it took, in order; of so many recipients as .refuse
+    """A server that says nothing, closes, refuses, or takes mail, as .state says ("mute", "gone", "down", "up"); .seen are the recipients whose message it took, in order; of so many recipients as .refuse
     says it wants none now."""
 
     def __init__(self, state="up"):
@@ -55,6 +55,8 @@ class Switch:
                 return "450 4.2.1 not now\r\n"
             return "250 ok\r\n"
         until(lambda: self.state != "mute", 60)
+        if self.state == "gone":
+            return
         c.polite(answers={"banner": "421 4.3.2 closed\r\n"} if self.state == "down" else {"RCPT": to, ".": final})
 
     def __enter__(self):
@@ -82,8 +84,8 @@ def test_sibling():
 
 
 def test_success_wakes():
-    """What was deferred because the host was down goes when mail of another domain gets through there, whatever its own time is."""
-    with Switch("down") as host, Postern(conf(host.port, retry="1h..2h")) as p:
+    """What was deferred because the host could not be reached goes when mail of another domain gets through there, whatever its own time is."""
+    with Switch("gone") as host, Postern(conf(host.port, retry="1h..2h")) as p:
         send(p, ["x@one.net1.test", "y@two.net1.test"])
         until(lambda: p.ctl_json("queue", "count", "state=deferred")[0]["recipients"] == 2)
         host.state = "up"
