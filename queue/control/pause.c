@@ -33,13 +33,14 @@ void
 pause_text(struct buf *b, const char *half)
 {
 	int64_t left = suspend_left(SUSPEND_HALF, half);
-	time_t end = (time_t)ends_at(left);
+	time_t end;
 	char date[64];
 	struct tm tm;
 
 	buf_adds(b, left == 0 ? "running" : "paused");
 	if (left == 0 || left == SUSPEND_ALWAYS)
 		return;
+	end = (time_t)ends_at(left);
 	strftime(date, sizeof(date), "%Y-%m-%d %H:%M:%S", localtime_r(&end, &tm));
 	buf_addf(b, " until %s (for %s)", date, span(left).s);
 }
