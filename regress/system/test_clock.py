@@ -47,7 +47,7 @@ def still_there(c, n):
     for _ in range(n):
         q.result(q.job(), DEFER)
     assert q.count()["messages"] == n, q.ctl("queue", "list")[1]
-    assert [row["age"] < 3600 for row in q.ctl_json("queue", "list")] == [True] * n
+    assert [row["age"] < 3600 and row["from"] != "" for row in q.ctl_json("queue", "list")] == [True] * n
 
 
 def test_wrong_at_the_start():
@@ -63,6 +63,7 @@ def test_wrong_at_the_start():
 
 def restart(c, off):
     """The queue alone is killed, and begins again with another wall clock."""
+    time.sleep(1.5)                                     # the index has it
     c.queue.kill9()
     c.step(off)
     c.queue.start()
