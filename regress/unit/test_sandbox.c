@@ -21,6 +21,11 @@
 #define __SANITIZE_ADDRESS__
 #endif
 #endif
+#ifdef __SANITIZE_ADDRESS__
+#define FILTERED false		/* such a build has no filter: its run-time needs more */
+#else
+#define FILTERED true
+#endif
 
 static long
 try_write(void)
@@ -142,21 +147,17 @@ static const struct {
 int
 main(void)
 {
-#ifndef __SANITIZE_ADDRESS__
 	static const enum prog all[] = { PROG_LISTENER, PROG_LOOKUP, PROG_RESOLVER, PROG_QUEUE, PROG_DELIVER, PROG_AGENT };
 
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+	TEST_INT(tried(PROG_LISTENER, try_kill_self), DONE);
+	for (size_t i = 0; FILTERED && i < sizeof(cases) / sizeof(cases[0]); i++)
 		TEST_INT(tried(cases[i].prog, cases[i].what), cases[i].want);
-	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+	for (size_t i = 0; FILTERED && i < sizeof(all) / sizeof(all[0]); i++) {
 		TEST_INT(tried(all[i], try_fork), REFUSED);
 		TEST_INT(tried(all[i], try_write_and_run), REFUSED);
 		TEST_INT(tried(all[i], try_kill_parent), REFUSED);
 		TEST_INT(tried(all[i], try_exec), KILLED);
 		TEST_INT(tried(all[i], try_ptrace), KILLED);
 	}
-#else
-	(void)cases;
-	TEST(tried(PROG_LISTENER, try_kill_self) == DONE);
-#endif
 	return test_end("sandbox");
 }
