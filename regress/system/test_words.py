@@ -3,7 +3,7 @@ import os
 import re
 import subprocess
 
-from lib import LOCAL, TOP, Postern, Smtp, need, strangers
+from lib import LOCAL, TOP, Postern, Smtp, need, strangers, until
 
 STRANGER = "198.51.100.9"
 RULES = """table bad { 198.51.100.66 }
@@ -97,7 +97,7 @@ def events(p):
         s.cmd("FOO")
     with Smtp(p.port, source=(STRANGER, 0), banner=False) as s:
         s.send("EHLO early.test\r\n")
-        s.is_closed(1)
+        assert s.is_closed()
     with stranger(p, helo="evil.test") as s:
         rcpt(s)
         s.cmd("QUIT")
@@ -106,6 +106,7 @@ def events(p):
             pass
     p.sendmail("-f", "a@b.test", "one@example.test", text=b"Subject: x\n\nhi\n")
     p.wait_mail("one", 2)
+    until(lambda: p.log().count("status=sent") == 2 and p.log().count(": removed") == 2)
 
 
 def test_tools():
