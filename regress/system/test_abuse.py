@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 
-from lib import LOCAL, Postern, Smtp, need_files, need_root, until
+from lib import LOCAL, SLOW, Postern, Smtp, need_files, need_root, until
 
 WIDE = LOCAL + "limit message-size 1M\nlimit greet-pause 0s\n"
 
@@ -21,7 +21,8 @@ def memory(p, program):
 
 
 def flat(p, before, what, most=16 * 1024):
-    for program in before:
+    """Not under a sanitizer: it keeps freed memory for a while."""
+    for program in before if SLOW == 1 else ():
         grown = memory(p, program) - before[program]
         assert grown < most, "%s: %s grew by %d KiB" % (what, program, grown)
 
