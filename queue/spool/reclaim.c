@@ -169,7 +169,9 @@ look(struct spool *s)
 		g = check_end(s, &final);
 		if (g->live > 0)
 			continue;
-		if (final)
+		if (g->busy || g->emptied)	/* since the look began: a sync under way has it in hand */
+			seg_candidate(s, g);
+		else if (final)
 			let_go(s, g);
 		else
 			keep(s, g);
