@@ -166,9 +166,8 @@ conf_table_uses(const struct conf *c, size_t table)
 
 /* What means something in one of its uses is not held against the others. */
 void
-conf_table_entry(struct parse *p, size_t table, const struct conf_pos *at, const char *key)
+conf_table_entry(struct parse *p, size_t table, unsigned uses, const struct conf_pos *at, const char *key)
 {
-	unsigned uses = conf_table_uses(p->conf, table);
 	const char *bad, *first = NULL;
 	bool warning, mild = false;
 
@@ -231,9 +230,13 @@ check_sources(struct parse *p)
 static void
 check_entries(struct parse *p)
 {
-	for (size_t i = 0; i < p->conf->ntable; i++)
+	unsigned uses;
+
+	for (size_t i = 0; i < p->conf->ntable; i++) {
+		uses = conf_table_uses(p->conf, i);
 		for (size_t k = 0; k < p->conf->table[i].n; k++)
-			conf_table_entry(p, i, &p->at.item[i][k], p->conf->table[i].keys[k]);
+			conf_table_entry(p, i, uses, &p->at.item[i][k], p->conf->table[i].keys[k]);
+	}
 }
 
 void

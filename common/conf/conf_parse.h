@@ -101,8 +101,8 @@ void	 conf_check(struct parse *);		/* what only the whole can tell */
 /* Is the second rule never reached because of the first? */
 bool	 conf_covers(const struct conf *, const struct conf_match *, const struct conf_match *);
 unsigned conf_table_uses(const struct conf *, size_t table);	/* how it is asked: bits, 1 << enum ask_kind */
-/* An entry of that table, against all its uses: reports what it does not mean. */
-void	 conf_table_entry(struct parse *, size_t table, const struct conf_pos *, const char *key);
+/* An entry of that table, against all its uses (conf_table_uses): reports what it does not mean. */
+void	 conf_table_entry(struct parse *, size_t table, unsigned uses, const struct conf_pos *, const char *key);
 void	 conf_refs(struct parse *);		/* the parent's (conf_refs.c): what is outside of it, is it there, and of use? */
 /* Of the words the one that this one is meant to be, or NULL: at most two letters are wrong. */
 const char *conf_nearest(const char *word, const char *const *words, size_t n);

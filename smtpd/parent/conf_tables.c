@@ -55,6 +55,7 @@ struct checking {
 	struct parse	*p;
 	struct conf_pos	 pos;
 	size_t		 table, before;
+	unsigned	 uses;
 };
 
 static void
@@ -71,14 +72,14 @@ check_entry(void *arg, unsigned line, char *key, char *value)
 		conf_report(c->p->unit, &c->pos, false, "this line makes no sense in the table <%s>; write an item, or key = value",
 		    c->p->conf->table[c->table].name);
 	else
-		conf_table_entry(c->p, c->table, &c->pos, key);
+		conf_table_entry(c->p, c->table, c->uses, &c->pos, key);
 }
 
 static void
 check_file(struct parse *p, size_t i)
 {
 	const struct conf_table *t = &p->conf->table[i];
-	struct checking c = { .p = p, .table = i, .before = p->unit->nnote };
+	struct checking c = { .p = p, .table = i, .before = p->unit->nnote, .uses = conf_table_uses(p->conf, i) };
 	struct buf b = BUF_INIT;
 	const char *why;
 
