@@ -452,12 +452,6 @@ edge_arg(const struct edge *e)
 	return e->arg;
 }
 
-void
-edge_set_arg(struct edge *e, void *arg)
-{
-	e->arg = arg;
-}
-
 size_t
 edge_pending(const struct edge *e)
 {

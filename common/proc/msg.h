@@ -286,7 +286,6 @@ void	 edge_cut(struct edge *);		/* throws the peer out: closed() comes from the 
 enum prog edge_peer(const struct edge *);
 unsigned edge_instance(const struct edge *);
 void	*edge_arg(const struct edge *);
-void	 edge_set_arg(struct edge *, void *);
 size_t	 edge_pending(const struct edge *);	/* bytes the kernel has not taken: senders of bulk pause above EDGE_HIGH */
 void	 edge_flush(struct edge *);		/* otherwise at the end of the turn */
 /* Used by the send functions. */

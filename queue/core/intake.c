@@ -57,7 +57,7 @@ static struct {
 	struct spool	*spool;
 	struct index	*index;
 	struct listener	**listener;		/* by instance */
-	unsigned	 n, open;
+	unsigned	 n;
 	uint64_t	 serial;
 	bool		 low;
 } in;
@@ -90,7 +90,6 @@ close_tx(struct tx *tx)
 {
 	RB_REMOVE(txs, &tx->listener->open, tx);
 	tx->listener->n--;
-	in.open--;
 }
 
 static void
@@ -233,7 +232,6 @@ on_TX_BEGIN(struct edge *e, uint32_t id, struct p_env *p, int fd)
 		return;
 	}
 	tx->listener->n++;
-	in.open++;
 	if (tx->listener->n > 2 * OPEN_MAX) {	/* it does not hear what it is told */
 		log_error("listener %u has %u transactions open: connection to it ends", edge_instance(e), tx->listener->n);
 		edge_cut(e);
@@ -398,12 +396,6 @@ intake_commit(void)
 	for (i = 0; i < in.n; i++)
 		if (in.listener[i]->edge != NULL)
 			tell_space(in.listener[i]->edge);
-}
-
-unsigned
-intake_open(void)
-{
-	return in.open;
 }
 
 void

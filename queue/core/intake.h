@@ -9,6 +9,5 @@ void	 intake_init(struct spool *, struct index *);
 void	 intake_listener(struct edge *, unsigned instance);	/* it is there */
 void	 intake_gone(struct edge *, unsigned instance);		/* its transactions are aborted */
 void	 intake_commit(void);					/* a step of the main loop: the durability point */
-unsigned intake_open(void);					/* transactions that are open */
 
 #endif
